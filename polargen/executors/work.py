@@ -1,0 +1,238 @@
+"""The work of one task: make a group's blocks and hand them to the sink.
+
+A task is a group number and `WorkSettings`; it needs nothing else, may run twice, and in any
+process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import polars as pl
+import pyarrow as pa
+
+from polargen import checks
+from polargen.blocks import (
+    BLOCK_ROWS,
+    KEYS_PER_UNIT,
+    Block,
+    BlockContext,
+    blocks_of,
+)
+from polargen.columns import Frame
+from polargen.digest import digest
+from polargen.errors import RunError, VerificationError
+from polargen.generators import all_tables, generators, invalid_data
+from polargen.generators.labels import Labels
+from polargen.generators.totals import Totals
+from polargen.generators.world import build_world
+from polargen.plan import Plan
+from polargen.schema.service import ANOMALY_LABELS
+from polargen.sinks import PartRecord, SinkSettings
+
+
+@dataclass(frozen=True)
+class WorkSettings:
+    """What a worker needs for every task.
+
+    Attributes:
+        plan: of the run.
+        sink: where frames go.
+        blocks_per_group: neighbouring blocks of orders that share files.
+        check: run the cheap rules on each block.
+    """
+
+    plan: Plan
+    sink: SinkSettings
+    blocks_per_group: int = 1
+    check: bool = True
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """What one block made.
+
+    Attributes:
+        block: number.
+        rows, digests: by table.
+        tally: anomaly type -> (eligible, labelled).
+    """
+
+    block: int
+    rows: Mapping[str, int]
+    digests: Mapping[str, str]
+    tally: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """What one group made.
+
+    Attributes:
+        group: number.
+        parts: as the sink recorded them.
+        blocks: in order.
+        totals: sums of the group's orders, None without orders.
+        seconds: spent by table maker ("orders", ...), and by "checks", "digests", "sink".
+    """
+
+    group: int
+    parts: tuple[PartRecord, ...]
+    blocks: tuple[BlockResult, ...]
+    totals: Totals | None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def groups_of(plan: Plan, blocks_per_group: int = 1) -> tuple[tuple[Block, ...], ...]:
+    """Return the run's groups: neighbouring blocks that share files.
+
+    Blocks of orders go in runs of ``blocks_per_group``; others join until they hold as many rows
+    as a block of orders. Masters come last and alone.
+    """
+    result: list[tuple[Block, ...]] = []
+    current: list[Block] = []
+    for block in blocks_of(plan):
+        if current and not _joins(current, block, blocks_per_group):
+            result.append(tuple(current))
+            current = []
+        current.append(block)
+    if current:
+        result.append(tuple(current))
+    return tuple(result)
+
+
+def _joins(current: list[Block], block: Block, blocks_per_group: int) -> bool:
+    if (block.kind == "masters") != (current[-1].kind == "masters"):
+        return False
+    if block.kind == "orders":
+        return current[-1].kind == "orders" and len(current) < blocks_per_group
+    if current[-1].kind == "orders":
+        return False
+    return sum(item.units for item in current) + block.units <= BLOCK_ROWS
+
+
+def run_group(settings: WorkSettings, group: int, totals: Totals | None = None) -> GroupResult:
+    """Make one group and write it.
+
+    Args:
+        settings: of the run.
+        group: number.
+        totals: of all facts, for groups of masters.
+
+    Raises:
+        VerificationError: a row breaks one of the cheap rules.
+        TargetError: the target failed.
+    """
+    plan = settings.plan
+    seconds: dict[str, float] = {}
+    results: list[BlockResult] = []
+    own: Totals | None = None
+    with settings.sink.open_group(group) as writer:
+        for block in groups_of(plan, settings.blocks_per_group)[group]:
+            if block.kind == "orders" and own is None:
+                own = Totals.zero(plan.companies, plan.products)
+            frames, context = make_block(plan, block, totals or own, seconds)
+            results.append(_deliver(settings, block, frames, context, writer.write, seconds))
+        started = time.perf_counter()
+        parts = tuple(writer.close())
+        _spend(seconds, "sink", started)
+    return GroupResult(group, parts, tuple(results), own, seconds)
+
+
+def make_block(
+    plan: Plan, block: Block, totals: Totals | None, seconds: dict[str, float]
+) -> tuple[dict[str, Frame], BlockContext]:
+    """Run every generator that has rows in a block.
+
+    Returns:
+        Frames by table, anomaly_labels among them, and the context with what generators left.
+    """
+    started = time.perf_counter()
+    context = BlockContext(plan, block, build_world(plan), Labels(), totals)
+    _spend(seconds, "world", started)
+    frames: dict[str, Frame] = {}
+    for generator in generators():
+        if block.kind not in generator.kinds:
+            continue
+        if block.kind == "masters" and block.table not in _master_tables(generator):
+            continue
+        started = time.perf_counter()
+        upstream = {name: frames[name] for name in generator.depends_on if name in frames}
+        made = generator().generate(context, upstream)
+        for name, frame in made.items():
+            frames[name] = _as_frame(generator.name, name, frame)
+        _spend(seconds, generator.name, started)
+    invalid_data.inject(context, frames)
+    frames[ANOMALY_LABELS.name] = context.labels.frame(context)
+    for name, frame in frames.items():
+        room = KEYS_PER_UNIT.get(name, 0) * block.units
+        if room and len(frame) > room:
+            raise RunError(
+                f"{name}: block {block.number} made {len(frame):,} rows but {room:,} keys are "
+                "reserved for it; please report this scenario"
+            )
+    return frames, context
+
+
+def _master_tables(generator: type) -> tuple[str, ...]:
+    made = tuple(table.name for table in generator.tables)  # type: ignore[attr-defined]
+    return (*made, *generator.depends_on)  # type: ignore[attr-defined]
+
+
+def _as_frame(generator: str, name: str, frame: Frame | pl.DataFrame) -> Frame:
+    table = _tables().get(name)
+    if table is None:
+        raise RunError(f"generator {generator!r} made a table {name!r} that it does not declare")
+    return Frame.from_polars(table, frame) if isinstance(frame, pl.DataFrame) else frame
+
+
+@lru_cache(maxsize=1)
+def _tables() -> Mapping[str, object]:
+    return all_tables()
+
+
+def _deliver(
+    settings: WorkSettings,
+    block: Block,
+    frames: Mapping[str, Frame],
+    context: BlockContext,
+    write: object,
+    seconds: dict[str, float],
+) -> BlockResult:
+    started = time.perf_counter()
+    arrow: dict[str, pa.Table] = {name: frame.to_arrow() for name, frame in frames.items()}
+    _spend(seconds, "arrow", started)
+    if settings.check:
+        started = time.perf_counter()
+        _check(settings.plan, block, frames)
+        _spend(seconds, "checks", started)
+    started = time.perf_counter()
+    digests = {name: digest(frames[name].table, rows) for name, rows in arrow.items()}
+    _spend(seconds, "digests", started)
+    started = time.perf_counter()
+    for name, rows in arrow.items():
+        write(frames[name].table, rows)  # type: ignore[operator]
+    _spend(seconds, "sink", started)
+    rows = {name: len(frame) for name, frame in frames.items()}
+    return BlockResult(block.number, rows, digests, dict(context.tally))
+
+
+def _check(plan: Plan, block: Block, frames: Mapping[str, Frame]) -> None:
+    context = checks.Context(plan.first_day, plan.last_day, plan.as_of_us)
+    report = checks.check_block(frames, context)
+    if not report.ok:
+        broken = [report[number] for number in report.failed]
+        listed = "; ".join(
+            f"{found.rule} ({found.title}): {found.breaches:,} rows, such as {found.examples[:1]}"
+            for found in broken
+        )
+        raise VerificationError(
+            f"block {block.number} breaks {listed}; the run was rolled back, please report this"
+        )
+
+
+def _spend(seconds: dict[str, float], name: str, started: float) -> None:
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started

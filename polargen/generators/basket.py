@@ -1,0 +1,299 @@
+"""Baskets: the lines of orders, and the totals that are sums of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from polargen.blocks import BlockContext
+from polargen.draw import I32, I64, U8, Table, chance, choose, half_up, integers
+from polargen.errors import ConfigError
+from polargen.generators.market import Market
+from polargen.generators.placing import Placing
+from polargen.popularity import MAX_LINES
+from polargen.streams import U32
+
+MAX_QUANTITY = 19  # Source: DOMAIN, order_items
+VAT_PCT = 14  # Source: DOMAIN, Egypt's standard rate
+ITEM_DISCOUNT_SHARE = 0.1  # Source: DOMAIN, discounts
+ITEM_PERCENTAGE_SHARE = 0.4
+ORDER_DISCOUNT_SHARE = 0.2
+ORDER_PERCENTAGE_SHARE = 0.5
+NO_DISCOUNT = 255
+PERCENTAGE, FIXED = 0, 1
+
+
+@dataclass
+class Discount:
+    """Discounts of orders or lines.
+
+    Attributes:
+        kind: uint8, PERCENTAGE, FIXED or NO_DISCOUNT.
+        value_cents: int64, percent x 100 or piastres; shown as ``money``.
+        amount_cents: int64, what comes off.
+    """
+
+    kind: U8
+    value_cents: I64
+    amount_cents: I64
+
+    def take(self, index: np.ndarray) -> Discount:
+        """Return the discounts at ``index``."""
+        return Discount(self.kind[index], self.value_cents[index], self.amount_cents[index])
+
+
+@dataclass
+class Basket:
+    """Lines of a block's orders, and their totals in piastres (int64).
+
+    Attributes:
+        offsets: int32 (orders + 1), lines of order i are offsets[i]:offsets[i + 1].
+        order: int32, order of each line. line_no: int32, from 1.
+        product: int32 index. quantity: int32. price_cents: int64.
+        discount: of the lines. line_total, tax: of the lines.
+        order_discount: of the orders.
+        subtotal, item_discount, tax_total, grand_total: of the orders.
+    """
+
+    offsets: I32
+    order: I32
+    line_no: I32
+    product: I32
+    quantity: I32
+    price_cents: I64
+    discount: Discount
+    line_total: I64
+    tax: I64
+    order_discount: Discount
+    subtotal: I64
+    item_discount: I64
+    tax_total: I64
+    grand_total: I64
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+def fill(ctx: BlockContext, market: Market, placing: Placing) -> Basket:
+    """Draw the baskets of a block's orders; duplicates repeat their original's."""
+    n = placing.base
+    product, counts = _products(ctx, market, placing.warehouse[:n])
+    lines = len(product)
+    order = np.repeat(np.arange(n, dtype=np.int32), counts)
+    price = ctx.world.products.price_cents[product]
+    quantity = integers(ctx.stream("order_items.quantity").u16(lines), 1, MAX_QUANTITY)
+    value_range = ctx.plan.scenario.overrides.order_value_range
+    if value_range is not None:
+        low, high = round(value_range.min * 100), round(value_range.max * 100)
+        product, quantity, order, counts = _bounded(
+            ctx, placing, product, quantity, order, low, high
+        )
+        price = ctx.world.products.price_cents[product]
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    gross = quantity * price
+    discount = _item_discounts(ctx, gross)
+    order_kind, order_value = _order_discounts(ctx, n)
+    if len(placing.original):
+        chosen = placing.original
+        take = _lines_of(offsets, chosen)
+        sizes = np.diff(offsets)[chosen]
+        order = np.append(order, np.repeat(np.arange(n, len(placing), dtype=np.int32), sizes))
+        product, quantity, price, gross = (
+            np.append(a, a[take]) for a in (product, quantity, price, gross)
+        )
+        again = discount.take(take)
+        discount = Discount(
+            np.append(discount.kind, again.kind),
+            np.append(discount.value_cents, again.value_cents),
+            np.append(discount.amount_cents, again.amount_cents),
+        )
+        order_kind = np.append(order_kind, order_kind[chosen])
+        order_value = np.append(order_value, order_value[chosen])
+        offsets = np.append(offsets, offsets[-1] + np.cumsum(sizes)).astype(np.int32)
+    return _totals(offsets, order, product, quantity, price, gross, discount,
+                   order_kind, order_value)  # fmt: skip
+
+
+def _totals(
+    offsets: I32,
+    order: I32,
+    product: I32,
+    quantity: I64,
+    price: I64,
+    gross: I64,
+    discount: Discount,
+    order_kind: U8,
+    order_value: I64,
+) -> Basket:
+    first = offsets[:-1]
+    line_total = gross - discount.amount_cents
+    tax = half_up(line_total * VAT_PCT, 100)
+    if len(first):
+        subtotal, item_discount, taxes = (
+            np.add.reduceat(a, first) for a in (gross, discount.amount_cents, tax)
+        )
+    else:
+        subtotal = item_discount = taxes = np.zeros(0, dtype=np.int64)
+    net = subtotal - item_discount
+    amount = np.zeros(len(net), dtype=np.int64)
+    part = np.flatnonzero(order_kind == PERCENTAGE)
+    amount[part] = half_up(net[part] * order_value[part], 10_000)
+    fixed = np.flatnonzero(order_kind == FIXED)
+    amount[fixed] = np.minimum(order_value[fixed], net[fixed] // 2)
+    tax_total = taxes - half_up(amount * VAT_PCT, 100)
+    return Basket(
+        offsets=offsets,
+        order=order,
+        line_no=np.arange(len(order), dtype=np.int32) - first[order] + np.int32(1),
+        product=product,
+        quantity=quantity.astype(np.int32),
+        price_cents=price,
+        discount=discount,
+        line_total=line_total,
+        tax=tax,
+        order_discount=Discount(order_kind, order_value, amount),
+        subtotal=subtotal,
+        item_discount=item_discount,
+        tax_total=tax_total,
+        grand_total=net - amount + tax_total,
+    )
+
+
+def _products(ctx: BlockContext, market: Market, warehouse: I32) -> tuple[I32, I64]:
+    """Draw distinct products for each order: (product of each line, lines of each order)."""
+    n, stocked = len(warehouse), ctx.plan.warehouses
+    bits = ctx.stream("order_items.product_id").u32(n * MAX_LINES).reshape(MAX_LINES, n)
+    counts = integers(ctx.stream("orders.item_count").u16(n), 1, MAX_LINES)
+    extra = ctx.plan.products % stocked
+    local = np.empty((MAX_LINES, n), dtype=np.int32)
+    for size, table in market.baskets.items():
+        larger = warehouse < extra
+        mine = larger if size > ctx.plan.products // stocked else ~larger
+        if len(market.baskets) == 1 or mine.all():
+            local = _distinct(table, counts, bits)
+            break
+        chosen = np.flatnonzero(mine)
+        local[:, chosen] = _distinct(table, counts[chosen], bits[:, chosen])
+    there = np.arange(MAX_LINES)[:, None] < counts
+    rank = local * np.int32(stocked) + warehouse
+    return market.by_rank[rank.T[there.T]], counts
+
+
+def _distinct(table: Table, counts: I64, bits: U32) -> I32:
+    """Draw up to seven distinct ranks for each order, one after the other without replacement.
+
+    Each draw is uniform over the weight that is left; stepping over the weight already taken, in
+    rising order, finds the rank without a retry.
+
+    Returns:
+        int32, shape (7, orders); entries beyond an order's count are arbitrary.
+    """
+    order = np.argsort(-counts, kind="stable")
+    starts, weight = (table.ends - table.counts), table.counts
+    drawn = np.zeros((MAX_LINES, len(counts)), dtype=np.int32)
+    taken: list[np.ndarray] = []
+    left = np.full(len(counts), Table.TOTAL, dtype=np.int64)
+    reach = np.searchsorted(-counts[order], -np.arange(1, MAX_LINES + 1), side="right")
+    for line, m in enumerate(reach):
+        if m == 0:
+            break
+        position = (bits[line, order[:m]].astype(np.int64) * left[:m]) >> 32
+        for rank in taken:
+            held = rank[:m]
+            position += np.where(position >= starts[held], weight[held], 0)
+        found = table.locate(position)
+        drawn[line, order[:m]] = found
+        left[:m] -= weight[found]
+        for place, rank in enumerate(taken):
+            low = np.minimum(rank[:m], found)
+            found = np.maximum(rank[:m], found)
+            taken[place] = low
+        taken.append(found)
+    return drawn
+
+
+def _item_discounts(ctx: BlockContext, gross: I64) -> Discount:
+    n = len(gross)
+    at = np.flatnonzero(
+        chance(ctx.stream("order_items.discount").u32(n), ITEM_DISCOUNT_SHARE)
+    )
+    shares = (ITEM_PERCENTAGE_SHARE, 1.0 - ITEM_PERCENTAGE_SHARE)
+    which = choose(ctx.stream("order_items.discount_type").u16(len(at)), shares)
+    bits = ctx.stream("order_items.discount_value").u32(len(at))
+    value = 100 * integers(bits, np.where(which == FIXED, 10, 5), np.where(which == FIXED, 99, 14))
+    cut = np.minimum(value, gross[at] // 2)
+    result = Discount(
+        np.full(n, NO_DISCOUNT, dtype=np.uint8),
+        np.zeros(n, dtype=np.int64),
+        np.zeros(n, dtype=np.int64),
+    )
+    result.kind[at] = which
+    result.value_cents[at] = value
+    result.amount_cents[at] = np.where(which == FIXED, cut, half_up(gross[at] * value, 10_000))
+    return result
+
+
+def _order_discounts(ctx: BlockContext, n: int) -> tuple[U8, I64]:
+    has = chance(ctx.stream("orders.discount").u32(n), ORDER_DISCOUNT_SHARE)
+    shares = (ORDER_PERCENTAGE_SHARE, 1.0 - ORDER_PERCENTAGE_SHARE)
+    which = choose(ctx.stream("orders.discount_type").u16(n), shares)
+    bits = ctx.stream("orders.discount_value").u32(n)
+    value = 100 * integers(bits, np.where(which == FIXED, 50, 5), np.where(which == FIXED, 499, 19))
+    return np.where(has, which, NO_DISCOUNT).astype(np.uint8), np.where(has, value, 0)
+
+
+def _lines_of(offsets: I32, orders: I32) -> I64:
+    sizes = np.diff(offsets)[orders].astype(np.int64)
+    shift = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum()), dtype=np.int64) + np.repeat(offsets[orders] - shift, sizes)
+
+
+def _bounded(
+    ctx: BlockContext,
+    placing: Placing,
+    product: I32,
+    quantity: I64,
+    order: I32,
+    low: int,
+    high: int,
+) -> tuple[I32, I64, I32, I64]:
+    """Bring every subtotal into low..high piastres by one integer ratio an order.
+
+    Lines that do not fit even with one piece each are left out, the last first; an order whose
+    only line is dearer than the limit takes its warehouse's cheapest product instead.
+    """
+    price = ctx.world.products.price_cents
+    n = placing.base
+    by_warehouse = _cheapest(ctx)
+    if price[by_warehouse].max() > high:
+        raise ConfigError(
+            f"overrides.orderValueRange: max is {high / 100:g} EGP, but a warehouse's cheapest "
+            f"product costs {price[by_warehouse].max() / 100:g}; raise max or add categories"
+        )
+    cheapest = by_warehouse[placing.warehouse[:n]]
+    first = np.searchsorted(order, np.arange(n, dtype=np.int32))
+    swap = price[product[first]] > high
+    product[first[swap]] = cheapest[swap]
+    running = np.cumsum(price[product])
+    within = running - (running[first] - price[product[first]])[order]
+    keep = within <= high
+    keep &= ~((product == cheapest[order]) & swap[order] & (np.arange(len(order)) != first[order]))
+    product, quantity, order = product[keep], quantity[keep], order[keep]
+    first = np.searchsorted(order, np.arange(n, dtype=np.int32))
+    units = np.add.reduceat(price[product], first)
+    subtotal = np.add.reduceat(price[product] * quantity, first)
+    over = subtotal > high
+    room, excess = high - units, np.maximum(subtotal - units, 1)
+    cut = 1 + (quantity - 1) * room[order] // excess[order]
+    quantity = np.where(over[order], cut, quantity)
+    subtotal = np.add.reduceat(price[product] * quantity, first)
+    quantity = quantity * np.maximum(-(-low // subtotal), 1)[order]
+    return product, quantity, order, np.bincount(order, minlength=n).astype(np.int64)
+
+
+def _cheapest(ctx: BlockContext) -> I32:
+    products, count = ctx.world.products, ctx.plan.warehouses
+    order = np.lexsort((products.rank, products.price_cents, products.warehouse))
+    first = np.searchsorted(products.warehouse[order], np.arange(count))
+    return order[first].astype(np.int32)

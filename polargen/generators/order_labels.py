@@ -1,0 +1,120 @@
+"""Labels of anomalies that befell orders: one row for each changed field."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from polargen.anomalies import CODE
+from polargen.blocks import BlockContext
+from polargen.columns import Array, Nullable
+from polargen.draw import U8
+from polargen.generators.book import Book, happened
+from polargen.generators.life import CANCELLED, Life
+from polargen.generators.paying import OVERDUE, Paying
+from polargen.generators.placing import Placing
+from polargen.schema.service import SEVERITIES
+
+LOW, MEDIUM, HIGH = range(len(SEVERITIES))
+LONG_DELAY_DAYS = 7  # of a delivery; longer is of medium severity
+_TYPES = ("payment_delay", "delivery_delay", "order_cancellation", "stock_shortage")
+
+
+def add_labels(ctx: BlockContext, book: Book) -> None:
+    """Add a label for each field that differs from the base world, of each labelled order."""
+    if not ctx.plan.anomaly_types:
+        return
+    befallen, placing = book.befallen, book.placing
+    severity, event = _severity(book), _event_us(ctx, book)
+    before = _shown(ctx, placing, befallen.base_life, befallen.base_paying)
+    after = _shown(ctx, placing, befallen.life, befallen.paying)
+    for kind in _TYPES:
+        mine = befallen.anomaly == CODE[kind]
+        if not mine.any():
+            continue
+        unchanged = mine.copy()
+        for name, now in after.items():
+            was = before[name]
+            changed = _differs(was, now)
+            at = np.flatnonzero(mine & changed)
+            unchanged &= ~changed
+            moved = name == "scheduled_delivery_date"
+            ctx.labels.add(
+                kind,
+                "shipments" if moved else "orders",
+                name,
+                placing.order_id[at],
+                _take(was, at),
+                _take(now, at),
+                severity[at],
+                event[at],
+                befallen.cluster[at],
+            )
+        # An order that waited and shows it nowhere is labelled as a whole.
+        at = np.flatnonzero(unchanged)
+        ctx.labels.add(kind, "orders", None, placing.order_id[at], None, None, severity[at],
+                       event[at], befallen.cluster[at])  # fmt: skip
+    at = np.arange(placing.base, len(placing))
+    ctx.labels.add(
+        "duplicate_orders",
+        "orders",
+        "duplicate_of_order_id",
+        placing.order_id[at],
+        Nullable(np.zeros(len(at), dtype=np.int64), np.zeros(len(at), dtype=bool)),
+        placing.order_id[placing.original],
+        "low",
+        placing.order_us[at],
+        befallen.cluster[at],
+    )
+
+
+def _shown(
+    ctx: BlockContext, placing: Placing, life: Life, paying: Paying
+) -> dict[str, Array | Nullable]:
+    """Return the fields of orders (and their shipments) that an anomaly can change."""
+    from polargen.generators.orders import days_overdue, updated_us
+
+    cancelled = life.status == CANCELLED
+    return {
+        "status": life.status,
+        "payment_status": paying.status,
+        "paid_at": Nullable(paying.last_us, happened(paying.last_us)),
+        "days_overdue": days_overdue(placing, paying, ctx.plan.last_day),
+        "cancellation_reason": Nullable(
+            np.where(cancelled, life.reason, 0).astype(np.uint8), cancelled
+        ),
+        "cancelled_at": Nullable(life.cancelled_us, cancelled),
+        "updated_at": updated_us(placing, life, paying),
+        "scheduled_delivery_date": life.scheduled,
+    }
+
+
+def _differs(was: Array | Nullable, now: Array | Nullable) -> Array:
+    if isinstance(was, Nullable) and isinstance(now, Nullable):
+        both = was.valid & now.valid
+        return np.asarray((was.valid != now.valid) | (both & (was.values != now.values)))
+    return np.asarray(was != now)
+
+
+def _take(values: Array | Nullable, at: Array) -> Array | Nullable:
+    if isinstance(values, Nullable):
+        assert isinstance(values.values, np.ndarray)
+        return Nullable(values.values[at], values.valid[at])
+    return values[at]
+
+
+def _severity(book: Book) -> U8:
+    """Return high where money or goods are lost, medium for long delays, else low."""
+    befallen = book.befallen
+    level = np.where(befallen.delay_days > LONG_DELAY_DAYS, MEDIUM, LOW)
+    lost = (befallen.life.status == CANCELLED) | (befallen.paying.status == OVERDUE)
+    return np.where(lost, HIGH, level).astype(np.uint8)
+
+
+def _event_us(ctx: BlockContext, book: Book) -> Array:
+    """Return when an anomaly befell: the missed due day or promise, or the cancellation."""
+    days, placing, life = book.market.days, book.placing, book.life
+    late_payment = book.befallen.anomaly == CODE["payment_delay"]
+    missed = np.where(late_payment, placing.due, placing.promise) + 1
+    us = np.minimum(days.midnight[missed - days.first], ctx.plan.as_of_us - 1)
+    us = np.maximum(us, placing.order_us)
+    return np.where(happened(life.cancelled_us), life.cancelled_us, us)

@@ -1,0 +1,109 @@
+"""SQL for psql: tables of the schema `mock_data`, rows as COPY text, keys after the rows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from polargen.schema import Column, Table
+from polargen.sinks.text import readable
+
+SCHEMA = "mock_data"
+COPY_END = "\\.\n\n"
+_TYPES = {
+    "key": "bigint",
+    "int": "integer",
+    "money": "numeric(12,2)",
+    "money_total": "numeric(18,2)",
+    "float": "double precision",
+    "bool": "boolean",
+    "instant": "timestamptz",
+    "date": "date",
+    "enum": "text",
+    "label": "text",
+    "text": "text",
+    "json": "jsonb",
+    "ints": "smallint[]",
+    "enums": "jsonb",
+    "structs": "jsonb",
+}
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_ESCAPED_BYTES = np.zeros(256, dtype=bool)
+_ESCAPED_BYTES[[ord(char) for char in _ESCAPES]] = True
+
+
+def create(table: Table) -> str:
+    """Return what comes before a table's rows: schema, table and the head of the COPY."""
+    lines = [f"    {name(c.name)} {_TYPES[c.kind]}{null(c)}" for c in table.columns]
+    columns = ", ".join(name(column.name) for column in table.columns)
+    return (
+        f"-- {table.meaning}\n"
+        "SET client_encoding = 'UTF8';\n"
+        f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n"
+        f"CREATE TABLE {where(table)} (\n" + ",\n".join(lines) + "\n);\n"
+        f"COPY {where(table)} ({columns}) FROM stdin;\n"
+    )
+
+
+def keys(table: Table, loaded: Sequence[Table]) -> str:
+    """Return what comes after a table's rows: its primary key, and its foreign keys.
+
+    Args:
+        table: the declaration.
+        loaded: tables that may be referred to; references to others are left out.
+    """
+    primary = {item.name: item.primary_key for item in loaded}
+    lines = [f"ALTER TABLE {where(table)} ADD PRIMARY KEY ({name(table.primary_key)});"]
+    lines += [
+        f"ALTER TABLE {where(table)} ADD FOREIGN KEY ({name(column)}) "
+        f"REFERENCES {SCHEMA}.{name(other)} ({name(primary[other])});"
+        for column, other in table.foreign_keys
+        if other in primary
+    ]
+    return "\n".join([*lines, f"ANALYZE {where(table)};", ""])
+
+
+def copy_lines(table: Table, rows: pa.Table) -> bytes:
+    """Return rows as COPY text: tabs between the fields, \\N for null, backslash escapes."""
+    frame = readable(table, rows, nested_as_json=True)
+    escaped = [_escaped(column, frame[column.name]) for column in table.columns]
+    text = io.BytesIO()
+    pl.DataFrame(escaped).write_csv(
+        text, include_header=False, separator="\t", null_value="\\N", quote_style="never"
+    )
+    return text.getvalue()
+
+
+def name(identifier: str) -> str:
+    """Quote an identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def where(table: Table) -> str:
+    """Return a table's qualified name."""
+    return f"{SCHEMA}.{name(table.name)}"
+
+
+def null(column: Column) -> str:
+    """Return the column's null rule."""
+    return "" if column.nullable else " NOT NULL"
+
+
+def _escaped(column: Column, series: pl.Series) -> pl.Series:
+    if column.kind == "ints":
+        return series.str.replace("[", "{", literal=True).str.replace("]", "}", literal=True)
+    if series.dtype != pl.String or column.kind in ("instant", "date") or not _has_escapes(series):
+        return series
+    for char, shown in _ESCAPES.items():  # the backslash first
+        series = series.str.replace_all(char, shown, literal=True)
+    return series
+
+
+def _has_escapes(series: pl.Series) -> bool:
+    """Say whether any text holds a character that COPY reads as something else."""
+    text = series.str.join("").to_list()[0] or ""
+    return bool(_ESCAPED_BYTES[np.frombuffer(text.encode(), dtype=np.uint8)].any())

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def _number(plan: Plan) -> list[Block]:
     return result
 
 
-def _user_days(plan: Plan) -> list[dict]:
+def _user_days(plan: Plan) -> list[dict[str, Any]]:
     days_each = max(1, BLOCK_ROWS // max(plan.users, 1))
     return [
         {
@@ -177,7 +178,7 @@ def _user_days(plan: Plan) -> list[dict]:
     ]
 
 
-def _visits(plan: Plan) -> list[dict]:
+def _visits(plan: Plan) -> list[dict[str, Any]]:
     return [
         {
             "kind": "visits",
@@ -189,7 +190,7 @@ def _visits(plan: Plan) -> list[dict]:
     ]
 
 
-def _orders(plan: Plan) -> list[dict]:
+def _orders(plan: Plan) -> list[dict[str, Any]]:
     result = []
     products = -(-plan.products // plan.warehouses)
     for segment in plan.segments:
@@ -201,7 +202,7 @@ def _orders(plan: Plan) -> list[dict]:
             calendar.month_index(np.array([segment.last_day], dtype=np.int32))[0]
             - calendar.month_index(np.array([segment.first_day], dtype=np.int32))[0]
         )
-        for first, stop in zip(edges[:-1], edges[1:], strict=True):
+        for first, stop in pairwise(edges):
             orders = _orders_of(segment, plan.warehouses, first, stop)
             result.append(
                 {
@@ -231,7 +232,7 @@ def _orders_of(segment: Segment, count: int, first: int, stop: int) -> int:
     )
 
 
-def _masters(plan: Plan) -> list[dict]:
+def _masters(plan: Plan) -> list[dict[str, Any]]:
     return [
         {
             "kind": "masters",

@@ -70,7 +70,7 @@ def to_utc(day: ArrayLike, us_of_day: ArrayLike) -> Instants:
     Returns:
         int64, µs UTC. An hour that the clock skips moves forward; one that it repeats is the first.
     """
-    wall = np.asarray(day).astype(np.int64) * US_PER_DAY + us_of_day
+    wall = np.asarray(day).astype(np.int64) * US_PER_DAY + np.asarray(us_of_day, dtype=np.int64)
     tables = _tables()
     return np.asarray(wall - _offsets(wall, tables.local_starts_us, tables.offsets_us))
 
@@ -149,7 +149,7 @@ class DayCount:
     def count(self, low: ArrayLike, high: ArrayLike) -> Days:
         """Return the marked days in low..high inclusive; 0 where high < low."""
         stop = self._before[np.asarray(high) + 1 - self._first]
-        return np.maximum(stop - self._before[np.asarray(low) - self._first], 0)
+        return np.asarray(np.maximum(stop - self._before[np.asarray(low) - self._first], 0))
 
     def nth(self, low: ArrayLike, k: ArrayLike) -> Days:
         """Return the k-th (from 0) marked day at or after low."""
@@ -172,7 +172,7 @@ def _offsets(values: Instants, starts: Instants, offsets: Instants) -> Instants 
         return np.int64(offsets[max(low - 1, 0)])
     if high == low + 1:
         before, after = offsets[max(low - 1, 0)], offsets[high - 1]
-        return np.where(values < starts[low], before, after)
+        return np.asarray(np.where(values < starts[low], before, after))
     found = np.searchsorted(starts, values, side="right") - 1
     return np.asarray(offsets[np.maximum(found, 0)])
 
@@ -190,7 +190,8 @@ def _look_up(table: NDArray[Any], day: ArrayLike) -> NDArray[Any]:
 
 def _months_days(days: NDArray[np.int64]) -> NDArray[np.int64]:
     stamps = days.astype("datetime64[D]")
-    return (stamps - stamps.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    first = stamps.astype("datetime64[M]").astype("datetime64[D]")
+    return np.asarray((stamps - first).astype(np.int64) + 1)
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from polargen.schema import Column, Table
 
-Array = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Nullable:
     valid: Array
 
 
-Values = Array | Gather | Nested | Nullable | pa.Array
+Values: TypeAlias = "Array | Gather | Nested | Nullable | pa.Array"
 
 _NUMPY = {
     "key": np.int64,
@@ -96,6 +96,14 @@ class Frame:
         if not isinstance(column, np.ndarray):
             raise TypeError(f"{self.table.name}.{name} is no plain array")
         return column
+
+    def nested(self, name: str) -> tuple[Array, dict[str, Array]]:
+        """Return a nested column's offsets and its fields without nulls, as arrays."""
+        column = self.columns[name]
+        if not isinstance(column, Nested):
+            raise TypeError(f"{self.table.name}.{name} is not nested")
+        fields = {key: item for key, item in column.fields.items() if isinstance(item, np.ndarray)}
+        return column.offsets, fields
 
     def valid(self, name: str) -> Array:
         """Return which rows of a column are not null."""

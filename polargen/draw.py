@@ -100,7 +100,7 @@ class Table:
         if split.size:
             found = np.searchsorted(self.ends, position[split].astype(np.int64), side="right")
             index[split] = found
-        return index
+        return np.asarray(index)
 
 
 def zipf_weights(n: int, exponent_steps: int) -> F64:

@@ -14,13 +14,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from polargen import guard
 from polargen.blocks import blocks_of
+from polargen.checks import Report, verify_dataset
 from polargen.config import MockGeneratorConfig
 from polargen.digest import combine
-from polargen.errors import ConfigError, Interrupted, PolargenError, RunError, TargetError
+from polargen.errors import (
+    ConfigError,
+    Interrupted,
+    PolargenError,
+    RunError,
+    TargetError,
+    VerificationError,
+)
 from polargen.estimate import Estimate, estimate
 from polargen.executors import (
     BlockResult,
@@ -37,9 +46,6 @@ from polargen.plan import Plan, make_plan
 from polargen.progress import Progress, ProgressTracker
 from polargen.scenario import ScenarioProfile, resolve_scenario
 from polargen.sinks import PartRecord, Sink, SinkSettings
-
-if TYPE_CHECKING:
-    from polargen.checks import Report
 
 SMALL_RUN_ROWS = 400_000  # below this, starting workers costs more than it brings
 LIBRARIES = ("polars", "numpy", "pyarrow", "pydantic", "xxhash")
@@ -185,7 +191,8 @@ class MockDataOrchestrator:
             tracker.phase("writing")
             seconds = _seconds(results)
             manifest = self._manifest(plan, results, time.perf_counter() - started, seconds)
-            manifest = sink.commit(manifest)
+            proof = _Proof()
+            manifest = sink.commit(manifest, proof.prove if self.options.verify else None)
         except KeyboardInterrupt:
             tracker.phase("rolling_back")
             sink.abort()
@@ -214,6 +221,7 @@ class MockDataOrchestrator:
             entity_seconds=seconds,
             dry_run=self.options.format == "none",
             frames=getattr(sink, "frames", {}),
+            report=proof.report,
         )
 
     def _settings(self, plan: Plan, expected: Estimate) -> WorkSettings:
@@ -249,8 +257,10 @@ class MockDataOrchestrator:
             return self.options.workers
         if expected.total_rows < SMALL_RUN_ROWS or self.options.format == "memory":
             return 1
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
-            os.cpu_count() or 1
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else (os.cpu_count() or 1)
         )
 
     def _generate(
@@ -335,6 +345,22 @@ class MockDataOrchestrator:
         )
 
 
+class _Proof:
+    """Every rule, on the finished data set, before it takes the place of the earlier one."""
+
+    def __init__(self) -> None:
+        self.report: Report | None = None
+
+    def prove(self, folder: Path) -> None:
+        self.report = verify_dataset(folder)
+        if not self.report.ok:
+            listed = "; ".join(
+                f"{number} ({self.report[number].title}): {self.report[number].breaches:,} rows"
+                for number in self.report.failed
+            )
+            raise VerificationError(f"the data breaks {listed}; the run was rolled back")
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -417,9 +443,7 @@ def _to_json(result: GroupResult) -> dict[str, Any]:
     }
 
 
-def _from_json(
-    group: int, parts: tuple[PartRecord, ...], extra: Mapping[str, Any]
-) -> GroupResult:
+def _from_json(group: int, parts: tuple[PartRecord, ...], extra: Mapping[str, Any]) -> GroupResult:
     blocks = tuple(
         BlockResult(
             block["block"],

@@ -42,13 +42,12 @@ def generate(
     Raises:
         ConfigError: something given cannot be used; the message says what and why.
     """
-    named = isinstance(scenario, str)
     resolved = resolve_config(
         {
             "start_date": start,
             "end_date": end,
             "seed": seed,
-            "scenario": scenario if named else scenario.name,
+            "scenario": scenario if isinstance(scenario, str) else scenario.name,
             "volume_multiplier": multiplier,
         },
         today=datetime.now(ZoneInfo("Africa/Cairo")).date(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from polargen.columns import arrow_to_polars
 from polargen.schema import NESTED, Column, Table
 
 Reader = Callable[[Table, Path, str | None], Iterator[pl.DataFrame]]
@@ -24,9 +24,14 @@ _QUOTE, _NEWLINE = b'"'[0], b"\n"[0]
 
 def read_parquet(table: Table, path: Path, compression: str | None) -> Iterator[pl.DataFrame]:
     """Yield a Parquet file's row groups; the codec is named in the file itself."""
-    with pq.ParquetFile(path) as file:
-        for number in range(file.num_row_groups):
-            yield arrow_to_polars(table, file.read_row_group(number, use_threads=False))
+    footer = pq.read_metadata(path)
+    rows = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
+    file = pl.scan_parquet(path, glob=False)
+    for start, count in zip(accumulate([0, *rows]), rows, strict=False):
+        frame = file.slice(start, count).collect()
+        if dict(frame.schema) != table.polars_schema:
+            raise ValueError(f"its columns are not those declared of {table.name}")
+        yield frame
 
 
 def read_csv(table: Table, path: Path, compression: str | None) -> Iterator[pl.DataFrame]:

@@ -110,7 +110,7 @@ def _wall_us(unit: F64, profile: I64) -> I64:
     length = np.where(hour == 23, LAST_HOUR_MINUTES * 60_000_000, _HOUR_US)
     part = (mark - start) / np.maximum(profile, 1).astype(np.float64)[hour]
     within = np.floor(part * length).astype(np.int64)
-    return hour.astype(np.int64) * _HOUR_US + np.minimum(within, length - 1)
+    return np.asarray(hour.astype(np.int64) * _HOUR_US + np.minimum(within, length - 1))
 
 
 def burst_windows(

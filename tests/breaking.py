@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -52,15 +53,26 @@ def having(key: int, **values: Any) -> Mutation:
             return frame
         columns = []
         for name, new in values.items():
-            old = frame[name].to_list()
+            dtype = frame.schema[name]
             changed = [
-                (new(value) if callable(new) else new) if here else value
-                for value, here in zip(old, mine, strict=True)
+                _fit(new(value) if callable(new) else new, dtype) if here else value
+                for value, here in zip(frame[name].to_list(), mine, strict=True)
             ]
-            columns.append(pl.Series(name, changed, dtype=frame.schema[name]))
+            columns.append(pl.Series(name, changed, dtype=dtype))
         return frame.with_columns(columns)
 
     return mutate
+
+
+def _fit(value: Any, dtype: pl.DataType) -> Any:
+    """Return money as Decimal, in lists of structs too; the rest as it is."""
+    if isinstance(value, list) and isinstance(dtype, pl.List):
+        return [_fit(item, dtype.inner) for item in value]  # type: ignore[arg-type]
+    if isinstance(value, dict) and isinstance(dtype, pl.Struct):
+        types = {field.name: field.dtype for field in dtype.fields}
+        return {name: _fit(item, types[name]) for name, item in value.items()}  # type: ignore
+    is_money = isinstance(dtype, pl.Decimal) and isinstance(value, (int, float))
+    return Decimal(str(value)) if is_money else value
 
 
 def without(*keys: int) -> Mutation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from polargen.columns import Frame
 from polargen.config import MockGeneratorConfig
 from polargen.generators.base import BaseGenerator
 from polargen.generators.companies import CompanyGenerator
+from polargen.generators.labels import Labels
 from polargen.generators.products import ProductGenerator
 from polargen.generators.totals import Totals
 from polargen.generators.users import UserGenerator
@@ -57,7 +59,7 @@ def frame_of(
     """Return the rows first..stop - 1 of a master as its generator makes them."""
     stop = getattr(plan, table) if stop is None else stop
     block = Block(0, "masters", stop - first, 0, first=first, stop=stop, table=table)
-    context = BlockContext(plan, block, build_world(plan), totals)
+    context = BlockContext(plan, block, build_world(plan), Labels(), totals=totals)
     made = MAKERS[table]().generate(context, {})[table]
     assert isinstance(made, Frame)
     return made
@@ -75,5 +77,5 @@ def assert_same_for_any_split(plan: Plan, table: str) -> None:
     whole = rows_of(plan, table)
     n = len(whole)
     cuts = [0, 1, n // 3, n // 3 + 1, n]
-    parts = [rows_of(plan, table, a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [rows_of(plan, table, a, b) for a, b in pairwise(cuts)]
     assert_frame_equal(pl.concat(parts), whole)

@@ -13,12 +13,12 @@ import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from master_rows import usual_plan
 
 from polargen import pools
 from polargen.errors import ScenarioError
 from polargen.generators import contacts
 from polargen.schema.masters import CATEGORIES, INDUSTRIES, MAINTENANCE_LOCATIONS, REGIONS
-from tests.master_rows import usual_plan
 
 ROOT = Path(__file__).parent.parent
 # Source: DOMAIN, companies

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from master_rows import plan_of
 
 from polargen import calendar, time_series
 from polargen.generators.world import World, build_world
 from polargen.plan import Plan
 from polargen.schema.masters import ROLES
 from polargen.streams import stream
-from tests.master_rows import plan_of
 
 HOUR_US = 3_600_000_000
 NIGHT = {"timeSeries": {"hourWeights": [1.0] * 24}}

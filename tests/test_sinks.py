@@ -341,6 +341,28 @@ def test_resume__keeps_whole_groups_and_makes_the_rest_again(tmp_path: Path) -> 
     assert resumed == tree(tmp_path / "straight")
 
 
+def test_resume__after_a_real_kill(tmp_path: Path) -> None:
+    run(tmp_path / "out", "csv").finish()
+    before = tree(tmp_path / "out")
+    code = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path; from test_sinks import run\n"
+        "made = run(Path(sys.argv[1])); made.open(); made.record(0)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    here = str(Path(__file__).parent)
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out"), here], check=False)
+    assert killed.returncode == -9
+    assert tree(tmp_path / "out") == before
+    again = run(tmp_path / "out")
+    again.open(resume=True)
+    assert list(again.sink.existing_groups()) == [0]
+    again.record(1)
+    again.sink.commit(again.manifest())
+    assert Dataset.open(tmp_path / "out").check_content() == []
+    assert names(tmp_path) == ["out"]
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing", "no record", "half a record"])
 def test_resume__makes_damaged_groups_again(tmp_path: Path, damage: str) -> None:
     out = tmp_path / "out"

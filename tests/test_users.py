@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from master_rows import assert_same_for_any_split, plan_of, rows_of, usual_plan
 
 from polargen import calendar
 from polargen.generators.world import ROLE_SHARES, build_world, role_counts
 from polargen.schema.masters import ROLES
-from tests.master_rows import assert_same_for_any_split, plan_of, rows_of, usual_plan
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from polargen.checks.days import MarkedDays
 from polargen.checks.group import NEVER, Group
 from polargen.checks.rows import I64, Array, Bool, Rows, counts, pick, sums
 
+_MAIN = 0  # code of the location
 _MOVEMENT = "quantity previous_stock new_stock"
 
 
@@ -35,7 +36,8 @@ class StockChain:
     """R31: per (product, location) in order of (created_at, movement_id) previous = last new.
 
     The first previous is opening_stock (returns: 0), the last new of main is products.stock
-    (returns: 0); a product without movement has stock = opening_stock. Groups come in time order.
+    (returns: 0); a product without movement has stock = opening_stock. Groups come in time order;
+    goods that come back lie in the group of their order, later than others, and leave at once.
     """
 
     def __init__(self, masters: Mapping[str, Rows], context: Context) -> None:
@@ -69,6 +71,9 @@ class StockChain:
         here = slot[starts]
         early = created[starts] < self._at[here]
         early |= (created[starts] == self._at[here]) & (key[starts] <= self._id[here])
+        early &= here % 2 == _MAIN
+        # Goods leave the returns location as they come (R33), so groups may interleave there.
+        early &= here % 2 == 0
         bad = np.zeros(len(rows), dtype=bool)
         bad[kept[starts[early]]] = True
         yield Found(rows, bad, "comes before a movement of an earlier group", shown)

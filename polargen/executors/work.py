@@ -7,7 +7,7 @@ process.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -25,11 +25,12 @@ from polargen.blocks import (
 from polargen.columns import Frame
 from polargen.digest import digest
 from polargen.errors import RunError, VerificationError
-from polargen.generators import all_tables, generators, invalid_data
+from polargen.generators import BaseGenerator, all_tables, generators, invalid_data
 from polargen.generators.labels import Labels
 from polargen.generators.totals import Totals
 from polargen.generators.world import build_world
 from polargen.plan import Plan
+from polargen.schema import Table
 from polargen.schema.service import ANOMALY_LABELS
 from polargen.sinks import PartRecord, SinkSettings
 
@@ -177,9 +178,8 @@ def make_block(
     return frames, context
 
 
-def _master_tables(generator: type) -> tuple[str, ...]:
-    made = tuple(table.name for table in generator.tables)  # type: ignore[attr-defined]
-    return (*made, *generator.depends_on)  # type: ignore[attr-defined]
+def _master_tables(generator: type[BaseGenerator]) -> tuple[str, ...]:
+    return (*(table.name for table in generator.tables), *generator.depends_on)
 
 
 def _as_frame(generator: str, name: str, frame: Frame | pl.DataFrame) -> Frame:
@@ -190,7 +190,7 @@ def _as_frame(generator: str, name: str, frame: Frame | pl.DataFrame) -> Frame:
 
 
 @lru_cache(maxsize=1)
-def _tables() -> Mapping[str, object]:
+def _tables() -> Mapping[str, Table]:
     return all_tables()
 
 
@@ -199,7 +199,7 @@ def _deliver(
     block: Block,
     frames: Mapping[str, Frame],
     context: BlockContext,
-    write: object,
+    write: Callable[[Table, pa.Table], None],
     seconds: dict[str, float],
 ) -> BlockResult:
     started = time.perf_counter()
@@ -214,7 +214,7 @@ def _deliver(
     _spend(seconds, "digests", started)
     started = time.perf_counter()
     for name, rows in arrow.items():
-        write(frames[name].table, rows)  # type: ignore[operator]
+        write(frames[name].table, rows)
     _spend(seconds, "sink", started)
     rows = {name: len(frame) for name, frame in frames.items()}
     return BlockResult(block.number, rows, digests, dict(context.tally))

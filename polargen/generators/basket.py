@@ -215,9 +215,7 @@ def _distinct(table: Table, counts: I64, bits: U32) -> I32:
 
 def _item_discounts(ctx: BlockContext, gross: I64) -> Discount:
     n = len(gross)
-    at = np.flatnonzero(
-        chance(ctx.stream("order_items.discount").u32(n), ITEM_DISCOUNT_SHARE)
-    )
+    at = np.flatnonzero(chance(ctx.stream("order_items.discount").u32(n), ITEM_DISCOUNT_SHARE))
     shares = (ITEM_PERCENTAGE_SHARE, 1.0 - ITEM_PERCENTAGE_SHARE)
     which = choose(ctx.stream("order_items.discount_type").u16(len(at)), shares)
     bits = ctx.stream("order_items.discount_value").u32(len(at))
@@ -246,7 +244,8 @@ def _order_discounts(ctx: BlockContext, n: int) -> tuple[U8, I64]:
 def _lines_of(offsets: I32, orders: I32) -> I64:
     sizes = np.diff(offsets)[orders].astype(np.int64)
     shift = np.cumsum(sizes) - sizes
-    return np.arange(int(sizes.sum()), dtype=np.int64) + np.repeat(offsets[orders] - shift, sizes)
+    first = np.repeat(offsets[orders] - shift, sizes)
+    return np.asarray(np.arange(int(sizes.sum()), dtype=np.int64) + first)
 
 
 def _bounded(

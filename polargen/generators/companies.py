@@ -195,15 +195,19 @@ def _standing(plan: Plan, totals: Totals, index: I64) -> dict[str, Values]:
 
 
 def _updated(plan: Plan, index: I64, columns: Mapping[str, Values]) -> I64:
+    """Return the last change: a correction, else the end of an Inactive one, or a suspension."""
     created = columns["created_at"]
     assert isinstance(created, np.ndarray)
     until = np.full(len(index), plan.as_of_us)
     last = changed_later(plan, "companies.updated_at", index, created, until)
-    closed, suspended = columns["status_changed_at"], columns["suspended_at"]
-    assert isinstance(closed, Nullable)
-    assert isinstance(suspended, Nullable)
-    last = np.where(closed.valid, closed.values, last)
-    return np.where(suspended.valid, np.maximum(last, suspended.values), last)
+    for name in ("status_changed_at", "suspended_at"):
+        mark = columns[name]
+        assert isinstance(mark, Nullable)
+        assert isinstance(mark.values, np.ndarray)
+        if name == "status_changed_at":  # nobody corrects a company that has left
+            last = np.where(mark.valid, mark.values, last)
+        last = np.where(mark.valid, np.maximum(last, mark.values), last)
+    return last
 
 
 def _people(plan: Plan, name: str, index: I64) -> pa.Array:

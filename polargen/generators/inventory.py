@@ -190,9 +190,7 @@ def _returns(ctx: BlockContext, book: Book, refunds: Frame) -> _Rows:
     )
 
 
-def _come_back(
-    ctx: BlockContext, book: Book, refunds: Frame
-) -> tuple[I64, I64, I64, I64]:
+def _come_back(ctx: BlockContext, book: Book, refunds: Frame) -> tuple[I64, I64, I64, I64]:
     """Return line, instant, refund_id (0 for none) and pieces of everything that comes back."""
     life, basket, days = book.life, book.basket, book.market.days
     ended = np.where(life.status == CANCELLED, life.cancelled_us, life.failed_us)
@@ -206,21 +204,17 @@ def _come_back(
     line = np.flatnonzero(when[basket.order] < NEVER_US)
     us = when[basket.order[line]]
     pieces = basket.quantity[line].astype(np.int64)
-    items = refunds["returned_items"]
+    offsets, items = refunds.nested("returned_items")
     done = refunds.valid("processed_at")
-    sizes = np.diff(items.offsets)  # type: ignore[union-attr]
-    of = np.repeat(np.arange(len(refunds)), sizes)
+    of = np.repeat(np.arange(len(refunds)), np.diff(offsets))
     chosen = np.flatnonzero(done[of])
     of = of[chosen]
-    item_id = items.fields["order_item_id"][chosen]  # type: ignore[union-attr]
-    refund_line = np.searchsorted(book.order_item_id, item_id)
+    refund_line = np.searchsorted(book.order_item_id, items["order_item_id"][chosen])
     return (
         np.concatenate([line, refund_line]),
         np.concatenate([us, refunds.array("processed_at")[of]]),
         np.concatenate([np.zeros(len(line), dtype=np.int64), refunds.array("refund_id")[of]]),
-        np.concatenate(
-            [pieces, items.fields["quantity"][chosen].astype(np.int64)]  # type: ignore[union-attr]
-        ),
+        np.concatenate([pieces, items["quantity"][chosen].astype(np.int64)]),
     )
 
 

@@ -68,7 +68,7 @@ class Labels:
         """Return all rows, with keys reserved for the block."""
 
         def joined(name: str, dtype: type) -> Array:
-            parts = [np.asarray(part[name], dtype=dtype) for part in self._parts]
+            parts: list[Array] = [np.asarray(part[name], dtype=dtype) for part in self._parts]
             return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 
         def text(name: str) -> Nullable:

@@ -223,10 +223,10 @@ def _under_way(
     """Return first attempt's day and attempts so far of Shipped orders."""
     coming = days.schedule[:, last_day - days.first]
     recent = np.empty((2, 2), dtype=np.int32)  # by attempts so far - 1, region
-    for region in (0, 1):
+    for code in (0, 1):
         back = np.arange(last_day, last_day - 30, -1, dtype=np.int32)
-        served = back[days.schedule[region, back - 1 - days.first] == back]
-        recent[:, region] = served[:2]
+        served = back[days.schedule[code, back - 1 - days.first] == back]
+        recent[:, code] = served[:2]
     so_far = choose(draws.u16("shipments.attempts_so_far"), SHIPPED_SHARES).astype(np.int8)
     region = placing.region
     so_far[(so_far == 2) & (recent[1, region] < placing.promise)] = 1

@@ -50,11 +50,11 @@ class Days:
     def count_working(self, low: I32, high: I32) -> I32:
         """Return the working days in low..high inclusive; 0 where high < low."""
         count = self.working_rank[high + 1 - self.first] - self.working_rank[low - self.first]
-        return np.maximum(count, 0)
+        return np.asarray(np.maximum(count, 0))
 
     def nth_working(self, low: I32, k: I64) -> I32:
         """Return the k-th (from 0) working day at or after ``low``."""
-        return self.working_list[self.working_rank[low - self.first] + k]
+        return np.asarray(self.working_list[self.working_rank[low - self.first] + k])
 
     def instant(self, day: I32, us_of_day: I64) -> I64:
         """Return instants (µs UTC) for Cairo's wall time of days."""

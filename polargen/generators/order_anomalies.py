@@ -117,15 +117,10 @@ def befall(
     return now
 
 
-def _eligible(
-    ctx: BlockContext, placing: Placing, life: Life, paying: Paying
-) -> dict[str, Bool]:
+def _eligible(ctx: BlockContext, placing: Placing, life: Life, paying: Paying) -> dict[str, Bool]:
     """Return what can befall each order, by listed type; shortages befall by their windows."""
     can = {
-        # An unpaid order cannot be paid later still, and a bulk cycle stands as a whole.
-        "payment_delay": (paying.status == PAID)
-        & (placing.due < ctx.plan.last_day)
-        & ~paying.bulk,
+        "payment_delay": (life.status == DELIVERED) & (placing.due < ctx.plan.last_day),
         "delivery_delay": life.dispatched_us < NEVER_US,
         "order_cancellation": (life.status <= DELIVERED),
     }
@@ -186,7 +181,12 @@ def _tally(
 
 
 def _delay_payment(work: _Work, at: np.ndarray) -> None:
-    """The payment comes 15-89 days after the due date; after the as-of date there is none."""
+    """The payment comes 15-89 days after the due date; after the as-of date there is none.
+
+    An order of a bulk cycle is then paid apart from it. One that is unpaid anyway stays so: its
+    label speaks of the row as a whole.
+    """
+    at = at[work.now.paying.status[at] == PAID]
     days, paying = work.market.days, work.now.paying
     due = work.placing.due[at]
     low, high = due + np.int32(PAYMENT_DELAY_DAYS[0]), due + np.int32(PAYMENT_DELAY_DAYS[1])
@@ -198,6 +198,7 @@ def _delay_payment(work: _Work, at: np.ndarray) -> None:
     paying.last_us[at] = np.where(pay_day <= work.ctx.plan.last_day, when, NEVER_US)
     paying.first_us[at] = NEVER_US
     paying.first_cents[at] = 0
+    paying.bulk[at] = False
     work.now.delay_days[at] = pay_day - due
 
 

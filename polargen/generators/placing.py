@@ -34,18 +34,14 @@ class Draws:
         base = self._ctx.stream(name).u32(self.orders)
         if not self.duplicates:
             return base
-        return np.concatenate(
-            [base, self._ctx.stream(name + ".duplicate").u32(self.duplicates)]
-        )
+        return np.concatenate([base, self._ctx.stream(name + ".duplicate").u32(self.duplicates)])
 
     def u16(self, name: str) -> U16:
         """Return 16 random bits for each order."""
         base = self._ctx.stream(name).u16(self.orders)
         if not self.duplicates:
             return base
-        return np.concatenate(
-            [base, self._ctx.stream(name + ".duplicate").u16(self.duplicates)]
-        )
+        return np.concatenate([base, self._ctx.stream(name + ".duplicate").u16(self.duplicates)])
 
 
 @dataclass

@@ -54,8 +54,8 @@ class RefundGenerator(BaseGenerator):
 
         def office(after: Array, span: tuple[int, int], name: str) -> tuple[Array, I64]:
             # The working day at or after so many days; late in the window it may lie past T.
-            day = after + integers(bits(f"{name}_days"), *span)
-            day = days.nth_working(day.astype(np.int32), np.zeros(len(day), dtype=np.int64))
+            soonest = (after + integers(bits(f"{name}_days"), *span)).astype(np.int32)
+            day = days.nth_working(soonest, np.zeros(len(soonest), dtype=np.int64))
             return day, uniform_instants(ctx.plan, day, bits(f"{name}_time"), *OFFICE_HOURS)
 
         day, requested = office(calendar.local_day(later[at]), REQUEST_DAYS, "requested")
@@ -83,9 +83,7 @@ class RefundGenerator(BaseGenerator):
                 "refund_id": order_id,
                 "order_id": order_id,
                 "payment_id": (order_id - 1) * 2 + 1 + split,
-                "return_reason": choose(
-                    book.draws.u16("refunds.return_reason")[at], REASON_SHARES
-                ),
+                "return_reason": choose(book.draws.u16("refunds.return_reason")[at], REASON_SHARES),
                 "returned_items": items,
                 "amount": amount,
                 "status": status,

@@ -48,9 +48,7 @@ class ShipmentGenerator(BaseGenerator):
         arrived = happened(delivered)
         delay = np.zeros(len(at), dtype=np.int32)
         delay[arrived] = calendar.local_day(delivered[arrived]) - placing.promise[at[arrived]]
-        attempted = np.where(
-            life.attempt_us[:, at] < NEVER_US, life.attempt_us[:, at], 0
-        )
+        attempted = np.where(life.attempt_us[:, at] < NEVER_US, life.attempt_us[:, at], 0)
         attempted[np.arange(MAX_ATTEMPTS)[:, None] >= life.attempts[at]] = 0
         sent = life.dispatched_us[at]
         latest = np.maximum(life.accepted_us[at], np.where(sent < NEVER_US, sent, 0))
@@ -151,5 +149,6 @@ def _drivers(ctx: BlockContext, book: Book, at: Array) -> tuple[Array, pa.Array,
     local = book.placing.warehouse[at] - block.first_warehouse
     driver = (local * each + integers(bits, 0, each - 1)).astype(np.int32)
     number = np.arange(block.first_warehouse * each, block.stop_warehouse * each, dtype=np.int64)
-    names = pools.person_names(number, plan.name_key("shipments.drivers"))
+    key = plan.name_key("shipments.drivers")
+    names = pools.person_names(number, key, plan.scenario.locale, plan.seed, men=True)
     return driver, names, fixed_text("VH-", number + 1, 5 if number[-1] < 99_999 else 9)

@@ -49,7 +49,7 @@ class Shortage:
         if not len(self.starts):
             return np.zeros(len(us), dtype=bool)
         place = np.searchsorted(self.products, product)
-        return (window >= 0) & self.short[place, np.maximum(window, 0)]
+        return np.asarray((window >= 0) & self.short[place, np.maximum(window, 0)])
 
     def pairs(self) -> tuple[I32, I64, I64]:
         """Return (product index, start, end) of each shortage, by product and start."""
@@ -111,12 +111,10 @@ def _burst(ctx: BlockContext, products: I32, days: I32) -> Bool:
     lot = plan.keyed("shortage.window", window) >> np.uint64(32)
     chosen = lot < np.uint64(int(anomalies.type_share(plan) * 2**32))
     where = (plan.keyed("shortage.warehouse", window) % np.uint64(plan.warehouses)).astype(np.int32)
-    return chosen & (ctx.world.products.warehouse[products][:, None] == where)
+    return np.asarray(chosen & (ctx.world.products.warehouse[products][:, None] == where))
 
 
-def _spread(
-    ctx: BlockContext, every: Shortage, basket: Basket, life: Life, wanted: int
-) -> Bool:
+def _spread(ctx: BlockContext, every: Shortage, basket: Basket, life: Life, wanted: int) -> Bool:
     """Pairs of product and window in random order, until enough lines fall into them."""
     accepted = life.accepted_us[basket.order]
     window = every.window_at(accepted)

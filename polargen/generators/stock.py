@@ -157,9 +157,7 @@ def _positions(demand: Demand, ends: I64, product: I32, us: I64) -> I64:
     return np.clip(at, starts[product], ends[product])
 
 
-def _level_before(
-    after: I64, opening: I64, demand: Demand, position: I64, product: I32
-) -> I64:
+def _level_before(after: I64, opening: I64, demand: Demand, position: I64, product: I32) -> I64:
     """Return the stock just before each cut: of the demand before it, or a fresh S0."""
     level = opening[product].copy()
     has = position > 0
@@ -220,4 +218,3 @@ def _merge(
         touched=touched,
         closing=closing,
     )
-

@@ -6,6 +6,7 @@ import base64
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -39,12 +40,16 @@ class Totals:
     @classmethod
     def zero(cls, companies: int, products: int) -> Totals:
         """Return the totals of no fact."""
-        by_company = [np.zeros(companies, dtype=np.int64) for _ in range(6)]
         return cls(
-            *by_company,
-            np.full(companies, NEVER_DAY, dtype=np.int32),
-            np.zeros(products, dtype=np.int64),
-            np.full(products, -1, dtype=np.int64),
+            unpaid_orders=np.zeros(companies, dtype=np.int64),
+            outstanding_cents=np.zeros(companies, dtype=np.int64),
+            pending_bulk_cents=np.zeros(companies, dtype=np.int64),
+            revenue_12m_cents=np.zeros(companies, dtype=np.int64),
+            late_days_sum=np.zeros(companies, dtype=np.int64),
+            late_count=np.zeros(companies, dtype=np.int64),
+            oldest_overdue_due_day=np.full(companies, NEVER_DAY, dtype=np.int32),
+            total_sold=np.zeros(products, dtype=np.int64),
+            closing_stock=np.full(products, -1, dtype=np.int64),
         )
 
     def add(self, other: Totals) -> None:
@@ -68,12 +73,11 @@ class Totals:
     @classmethod
     def from_json(cls, text: Mapping[str, str]) -> Totals:
         """Read what `to_json` wrote."""
-        return cls(
-            **{
-                item.name: np.frombuffer(
-                    bytearray(zlib.decompress(base64.b85decode(text[item.name]))),
-                    dtype=np.int32 if item.name == "oldest_overdue_due_day" else np.int64,
-                )
-                for item in fields(cls)
-            }
-        )
+        columns: dict[str, Any] = {
+            item.name: np.frombuffer(
+                bytearray(zlib.decompress(base64.b85decode(text[item.name]))),
+                dtype=np.int32 if item.name == "oldest_overdue_due_day" else np.int64,
+            )
+            for item in fields(cls)
+        }
+        return cls(**columns)

@@ -25,6 +25,7 @@ from polargen.draw import (
     zipf_weights,
 )
 from polargen.generators.world_days import history_start, office_us, working_days
+from polargen.plan import branches_of_rank
 from polargen.plan.shares import HORIZON_DAYS, NET_DAYS, TERMS
 from polargen.pools import AREAS
 from polargen.schema.masters import COMPANY_STATUSES, DUE_TYPES, INDUSTRIES, REGIONS
@@ -162,8 +163,6 @@ def branch_counts(seed: int, companies: int, ratio: float) -> I32:
 
     Exactly floor(companies x ratio) companies, by keyed permutation, have one to three.
     """
-    from polargen.plan import branches_of_rank
-
     position = permute(np.arange(companies), companies, streams.name_key(seed, "branches.company"))
     having = int(companies * Fraction(repr(float(ratio))))
     return np.where(position < having, branches_of_rank(seed, position), 0).astype(np.int32)

@@ -23,7 +23,7 @@ VARIANT_TENTHS = 4  # 40 % of all products; Source: DOMAIN, products
 VARIANTS_EACH = 2  # at most, of one parent; ASSUMED
 MIN_REORDER_POINT = 38  # Source: DOMAIN, the largest line plus the largest count
 MAX_QUANTITY = 19  # Source: DOMAIN, order_items; also the largest correction of a count
-MEAN_LINES, MEAN_QUANTITY = 4, 10  # of an order, of a line
+MEAN_QUANTITY = 10  # of a line; Source: DOMAIN, order_items
 COVER_DAYS = (10, 14)  # of expected demand at the reorder point; ASSUMED
 _PARTS = 1 << 31
 _LAST_PARENT_DAYS = 30  # before the window; variants are listed later
@@ -121,7 +121,7 @@ def variant_counts(products: I64) -> I64:
         return np.zeros(len(products), dtype=np.int64)
     most = counts * VARIANTS_EACH // (VARIANTS_EACH + 1)
     wanted = int(half_up(VARIANT_TENTHS * int(products.sum()), 10))
-    return np.minimum(largest_remainder(counts, wanted), most)
+    return np.asarray(np.minimum(largest_remainder(counts, wanted), most))
 
 
 def _families(plan: Plan, category: U8) -> tuple[I32, I8]:
@@ -208,8 +208,9 @@ def _stock_policy(plan: Plan, rank: I64, price: I64) -> tuple[I32, I32]:
         if len(there):
             weights = popularity.weights(kind, size, plan.zipf_steps)
             part[there] = largest_remainder(weights, _PARTS)[local[there]]
-    # An order has a product at most once.
-    lines = np.minimum(part * MEAN_LINES, _PARTS)
+    # An order has a product at most once: 1 - (1 - part)**4 for the mean of four lines.
+    without = (_PARTS - part) ** 2 >> 31
+    lines = _PARTS - (without**2 >> 31)
     days = integers(plan.keyed("products.reorder_point", np.arange(n)), *COVER_DAYS)
     daily = plan.orders * MEAN_QUANTITY // (plan.days * count)
     demand = (lines * days * max(daily, 1)) >> 31

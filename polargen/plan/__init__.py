@@ -29,6 +29,7 @@ MIN_COMPANIES = 2
 MIN_PRODUCTS = 10
 SAME_DAY_PAYMENT_HOUR = 16
 _NOT_CONTENT = ("batchSize", "dryRun", "scenario")
+_NAMES = ("name", "description")  # what a scenario is called decides no row
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,7 @@ class Plan:
     @property
     def anomaly_rate(self) -> float:
         """Chance of an eligible row to carry an anomaly, 0..1."""
-        rate = self.scenario.anomaly_config.rate
-        return self.scenario.anomaly_rate if rate is None else rate
+        return self.scenario.effective_anomaly_rate
 
     @property
     def anomaly_types(self) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ def plan_hash(config: MockGeneratorConfig, scenario: ScenarioProfile) -> str:
     settings: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "config": {k: v for k, v in config.to_dict().items() if k not in _NOT_CONTENT},
-        "scenario": scenario.to_dict(),
+        "scenario": {k: v for k, v in scenario.to_dict().items() if k not in _NAMES},
     }
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -185,7 +185,7 @@ def _master(name: str, rate: float, multiplier: float, least: int, notes: list[s
 
 def _branches(seed: int, companies: int, ratio: float) -> int:
     # The layer above makes the branches; their number follows from the same keyed draw.
-    with_branches = int(companies * counts._exact(ratio))
+    with_branches = int(companies * counts.exact(ratio))
     ranks = np.arange(with_branches, dtype=np.int64)
     return int(np.sum(branches_of_rank(seed, ranks)))
 
@@ -203,20 +203,19 @@ def _visits_per_day(visits: int, first_day: int, last_day: int) -> I64:
 
 
 def _duplicates(scenario: ScenarioProfile, orders: int) -> int:
-    rate = scenario.anomaly_config.rate
-    rate = scenario.anomaly_rate if rate is None else rate
+    rate = scenario.effective_anomaly_rate
     types = [name for name in scenario.anomaly_config.types if name != "maintenance_failure"]
     if "duplicate_orders" not in types or rate == 0:
         return 0
-    return int(orders * counts._exact(rate) / len(types))
+    return int(orders * counts.exact(rate) / len(types))
 
 
 def _zipf_steps(scenario: ScenarioProfile, products: int, warehouses: int) -> int:
     wanted = scenario.distributions.product_popularity
     if wanted.kind != "zipf":
         return 0
-    if wanted.exponent is not None:
-        return round(wanted.exponent * popularity.EXPONENT_STEPS)
+    if wanted.exponent_steps is not None:
+        return wanted.exponent_steps
     share = popularity.DEFAULT_TOP_SHARE if wanted.top_share is None else wanted.top_share
     return popularity.solve_exponent(products // warehouses, share)
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from polargen import calendar
-from polargen.draw import I64, largest_remainder
+from polargen.draw import F64, I64, largest_remainder
 from polargen.errors import ConfigError
 
 SEGMENT_ORDERS = 65_536  # Source: DESIGN section 2
@@ -33,24 +33,23 @@ class Segment:
 
 def scaled_floor(count: float, multiplier: float, least: int) -> tuple[int, int]:
     """Return (rows, floor before the minimum) of a master: floor(count x multiplier)."""
-    exact = int(_exact(count) * _exact(multiplier))
-    return max(exact, least), exact
+    whole = int(exact(count) * exact(multiplier))
+    return max(whole, least), whole
 
 
 def scaled_over_days(rate: float, multiplier: float, days: int, per_days: int = 1) -> int:
     """Return rate x multiplier x days / per_days, rounded half up."""
-    exact = _exact(rate) * _exact(multiplier) * days / per_days
-    return int(exact + Fraction(1, 2))
+    return int(exact(rate) * exact(multiplier) * days / per_days + Fraction(1, 2))
 
 
-def per_day(total: int, weights: I64) -> I64:
+def per_day(total: int, weights: F64) -> I64:
     """Split ``total`` over days by weights; exact, by largest remainder."""
     return largest_remainder(weights, total)
 
 
 def warehouses(orders_per_day: float, multiplier: float, products: int) -> int:
     """Return W: enough warehouses for the orders, at least 100 products in each."""
-    daily = _exact(orders_per_day) * _exact(multiplier)
+    daily = exact(orders_per_day) * exact(multiplier)
     wanted = -(-daily // ORDERS_PER_WAREHOUSE)
     return int(max(1, min(wanted, products // PRODUCTS_PER_WAREHOUSE)))
 
@@ -88,5 +87,6 @@ def segments(orders_per_day: I64, first_day: int, warehouse_count: int) -> tuple
     )
 
 
-def _exact(number: float) -> Fraction:
+def exact(number: float) -> Fraction:
+    """Return the number that a float is written as: 0.1 is one tenth."""
     return Fraction(repr(float(number)))

@@ -215,16 +215,17 @@ def _solve_open(
 
     def opened(until: float, zero: float) -> F64:
         slope = (zero - age) / max(zero - until, 1e-9)
-        return np.maximum(np.clip(np.where(age <= until, 1.0, slope), 0.0, 1.0), 1.0 - can_deliver)
+        part = np.clip(np.where(age <= until, 1.0, slope), 0.0, 1.0)
+        return np.asarray(np.maximum(part, 1.0 - can_deliver))
 
     def share(values: F64) -> float:
         return float(np.cumsum(weight * values)[-1]) / total
 
     if share(opened(full, full)) >= wanted:
         edge = _bisect(lambda x: share(opened(x, x + 1.0)), -1.0, full, wanted)
-        return opened(edge, edge + 1.0)
+        return np.asarray(opened(edge, edge + 1.0))
     zero = _bisect(lambda x: share(opened(full, x)), full, 20.0 * horizon + full, wanted)
-    return opened(full, zero)
+    return np.asarray(opened(full, zero))
 
 
 def _bisect(function: Callable[[float], float], low: float, high: float, wanted: float) -> float:
@@ -246,7 +247,7 @@ def _can_pay(
     later = (low <= high) & (working.count(np.minimum(low, high), high) > 0)
     ramadan = calendar.is_ramadan(days)
     same_day = np.where(ramadan, early_share[0], early_share[1]) * calendar.is_working(days)
-    return np.where(later, 1.0, same_day)
+    return np.asarray(np.where(later, 1.0, same_day))
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polargen.sinks.base import GroupRecord, GroupWriter, PartRecord, Sink, SinkSettings
 from polargen.sinks.memory import MemorySink
+from polargen.sinks.null import NullSink
 from polargen.sinks.parquet import ParquetSink
 from polargen.sinks.text import CsvSink, NdjsonSink
 
@@ -12,6 +13,7 @@ SINKS: dict[str, type[Sink]] = {
     "csv": CsvSink,
     "json": NdjsonSink,
     "memory": MemorySink,
+    "none": NullSink,
 }
 
 __all__ = ["SINKS", "GroupRecord", "GroupWriter", "PartRecord", "Sink", "SinkSettings"]

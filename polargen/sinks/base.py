@@ -11,8 +11,9 @@ Sink (orchestrator's side)        GroupWriter (worker's side)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self
 
@@ -156,12 +157,14 @@ class Sink(Protocol):
     ) -> None:
         """Keep a finished group's records."""
 
-    def commit(self, manifest: Manifest) -> Manifest:
+    def commit(self, manifest: Manifest, prove: Callable[[Path], None] | None = None) -> Manifest:
         """Put the run in the place of the earlier data, at once.
 
         Args:
             manifest: its tables' parts are filled in here; a table that has none gets an empty
                 one.
+            prove: called with the finished data set's folder while it still stands beside the
+                target; what it raises stops the commit. Sinks without files do not call it.
 
         Returns:
             the manifest as written.

@@ -6,7 +6,7 @@ import io
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -247,7 +247,7 @@ class FileSink(ABC):
         self._folder.save_group(group, document)
         self._groups[group] = record
 
-    def commit(self, manifest: Manifest) -> Manifest:
+    def commit(self, manifest: Manifest, prove: Callable[[Path], None] | None = None) -> Manifest:
         """See `Sink`."""
         parts: dict[str, list[Part]] = {table.name: [] for table in self.settings.tables}
         for group in sorted(self._groups):
@@ -264,7 +264,7 @@ class FileSink(ABC):
             compression=codec(type(self), self.settings),
             tables=tables,
         )
-        self._folder.commit(done)
+        self._folder.commit(done, prove)
         return done
 
     def abort(self) -> None:

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import (
     EACCES,
@@ -158,12 +158,15 @@ class PartialFolder:
                 if isinstance(record, dict):
                     yield record
 
-    def commit(self, manifest: Manifest) -> None:
-        """Write the manifest and put the folder in the place of OUT."""
+    def commit(self, manifest: Manifest, prove: Callable[[Path], None] | None = None) -> None:
+        """Write the manifest, let the data be proven, and put the folder in the place of OUT."""
         self.check_out()
         with target_errors(self.out):
             self._remove_unlisted(manifest)
             write_atomically(self.path / FILE_NAME, manifest.to_json())
+        if prove is not None:
+            prove(self.path)
+        with target_errors(self.out):
             if _has_data(self.out):
                 self._swap()
             else:

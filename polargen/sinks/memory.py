@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
@@ -69,7 +70,7 @@ class MemorySink:
         """See `Sink`."""
         self._groups[group] = tuple(parts)
 
-    def commit(self, manifest: Manifest) -> Manifest:
+    def commit(self, manifest: Manifest, prove: Callable[[Path], None] | None = None) -> Manifest:
         """See `Sink`."""
         for table in self.settings.tables:
             parts = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -48,7 +49,7 @@ class NullSink:
     ) -> None:
         """See `Sink`."""
 
-    def commit(self, manifest: Manifest) -> Manifest:
+    def commit(self, manifest: Manifest, prove: Callable[[Path], None] | None = None) -> Manifest:
         """See `Sink`."""
         return manifest
 

@@ -1,0 +1,138 @@
+"""The command `polargen`: its subcommands, signals, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from polargen.cli.describe import describe
+from polargen.cli.export import export
+from polargen.cli.generate import generate
+from polargen.cli.plan import plan
+from polargen.cli.scenarios import scenarios, validate
+from polargen.cli.verify import verify
+from polargen.errors import ConfigError, Interrupted, PolargenError
+
+NAME = "polargen"
+USAGE, FAILED, TARGET, CTRL_C, TERMINATED, PIPE_CLOSED = 2, 1, 4, 130, 143, 141
+COMMANDS = (generate, plan, verify, scenarios, validate, describe, export)
+
+
+class _InOrder(click.Group):
+    """Lists commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(NAME, cls=_InOrder, invoke_without_command=True)
+@click.version_option(package_name=NAME, message="%(prog)s %(version)s")
+@click.pass_context
+def app(ctx: click.Context) -> None:
+    """Makes mock data for a whole ERP: connected tables, books that add up, same seed same bytes.
+
+    \b
+    Example:
+      polargen generate --from 2024-01-01 --to 2024-03-31 --seed 12345 -o out/demo
+      polargen verify out/demo
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for command in COMMANDS:
+    app.add_command(command)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: without the program's name; None for those of this process.
+
+    Returns:
+        The exit code: 0 done, 1 a run or a verification failed, 2 usage, configuration or
+        scenario wrong, 3 refused by the safety guard or a limit, 4 disk failed, 130 stopped by
+        Ctrl-C, 143 by SIGTERM.
+    """
+    given = list(sys.argv[1:] if args is None else args)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be anything
+    with _sigterm() as terminated:
+        try:
+            code = app.main(given, prog_name=NAME, standalone_mode=False)
+            sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+        except BrokenPipeError:
+            # Whoever read has seen enough; the interpreter must not flush the rest at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return PIPE_CLOSED
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last to hear of it
+            if "--debug" in given and not isinstance(error, click.ClickException):
+                traceback.print_exception(error)
+            code, lines = _judge(error, "--debug" in given, bool(terminated))
+            for line in lines:
+                click.echo(f"{NAME}: {line}", err=True)
+            return code
+
+
+def _judge(error: BaseException, debug: bool, terminated: bool) -> tuple[int, list[str]]:
+    """Return the exit code for an error and what to say of it, a sentence a line."""
+    if isinstance(error, (KeyboardInterrupt, Interrupted, click.Abort)):
+        said = str(error) if isinstance(error, Interrupted) else "stopped by Ctrl-C"
+        if terminated:
+            return TERMINATED, [said.replace("Ctrl-C", "SIGTERM")]
+        return CTRL_C, [said]
+    if isinstance(error, click.ClickException):
+        return USAGE, [_usage(error)]
+    if isinstance(error, ConfigError):
+        from polargen.config import problems_in
+
+        return error.exit_code, [str(problem) for problem in problems_in(error)]
+    if isinstance(error, PolargenError):
+        first, *more = str(error).splitlines()
+        return error.exit_code, [first, *([more[-1], _REPORT] if more and not debug else [])]
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return TARGET, [f"{where}{error.strerror or error}; nothing was written there"]
+    return FAILED, [f"internal error: {type(error).__name__}: {error}", _REPORT]
+
+
+_REPORT = "this is a defect of polargen: please report it, with what --debug shows"
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return a mistake in the command itself as one sentence that ends with where to look."""
+    said = error.format_message().strip()
+    said = said[:1].lower() + said[1:]
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else NAME
+    return f"{said.rstrip('.')} (see {path} --help)"
+
+
+@contextmanager
+def _sigterm() -> Iterator[list[int]]:
+    """Treat SIGTERM as Ctrl-C, so that a run rolls back; yield the signals that came."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,295 @@
+"""`polargen generate`: make a data set, or try a run without writing anything."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from polargen.cli import options, output
+from polargen.cli.watch import listener, watching
+
+if TYPE_CHECKING:
+    from polargen.config import ResolvedConfig
+    from polargen.orchestrator import GenerationResult, RunOptions
+
+
+@click.command()
+@options.run_options
+@click.option(
+    "out", "-o", "--out", metavar="DIR", type=click.Path(), help="Write files into this folder."
+)
+@click.option(
+    "format_name",
+    "--format",
+    type=click.Choice(options.FORMATS),
+    help="Of the files; json is NDJSON.  [default: parquet]",
+)
+@click.option(
+    "--compression",
+    metavar="CODEC",
+    help="parquet: zstd (default), snappy, gzip, lz4, none; csv, json: none (default), gzip, zstd.",
+)
+@click.option("--compression-level", metavar="N", help="Of the codec, where it has levels.")
+@click.option("--target-file-size", metavar="SIZE", help="Join or split files to about 128MB, say.")
+@click.option(
+    "--tables",
+    metavar="A,B",
+    shell_complete=options.complete_table,
+    help="Write only these; all are computed.",
+)
+@options.workers_option
+@click.option("--resume", is_flag=True, help="Continue a killed run into the same folder.")
+@click.option("--verify", is_flag=True, help="Check every rule before the files take their place.")
+@click.option("--no-check", is_flag=True, help="Leave out the quick checks of each block.")
+@options.max_records_option
+@click.option(
+    "--dry-run/--no-dry-run",
+    default=None,
+    help="Make and check everything, write nothing.  [default: dry run unless -o is given]",
+)
+@options.quiet_option
+@options.common_options
+def generate(**given: Any) -> None:
+    """Make a data set.
+
+    Without -o this is a dry run: everything is made and checked, nothing is written, and the
+    result says how many rows there would be and how fast they came.
+
+    \b
+    Example:
+      polargen generate
+      polargen generate --scenario peak-season --from 2024-01-01 --to 2024-03-31 \\
+        --seed 12345 -o out/peak --verify
+      polargen generate --set entityRates.ordersPerDay=500 --format csv --compression gzip -o out/csv
+    """
+    request = Request(
+        **{name: given.pop(name) for name in ("as_json", "quiet", "dry_run", "out", "format_name")},
+        asked=options.Asked(
+            **{name: given.pop(name) for name in options.Asked.__dataclass_fields__}
+        ),
+        how=given,
+    )
+    request.check()
+    request = request.resumed()
+    resolved, profile = request.asked.resolve(dry_run=request.out is None)
+    run_options = request.run_options()
+    for sentence in () if request.quiet else options.filled(resolved):
+        output.note(sentence)
+
+    from polargen.orchestrator import MockDataOrchestrator
+
+    with watching(request.quiet) as watch:
+        result = MockDataOrchestrator(
+            resolved.config, run_options, scenario=profile, listener=listener(watch)
+        ).execute()
+    if request.as_json:
+        output.show_json(_document(result, request))
+    else:
+        output.show(_lines(result, request, resolved, run_options))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `generate` was asked for, as typed.
+
+    Attributes:
+        asked: what decides the content.
+        out: folder, None for a dry run.
+        format_name: None for the default.
+        dry_run: as said, None where nothing was said.
+        how: the other options by name.
+    """
+
+    asked: options.Asked
+    out: str | None
+    format_name: str | None
+    dry_run: bool | None
+    as_json: bool
+    quiet: bool
+    how: dict[str, Any]
+
+    def check(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises:
+            ConfigError: names the options and what to do.
+        """
+        from polargen.errors import ConfigError
+
+        if self.out is not None and not self.out.strip():
+            raise ConfigError("-o: is empty, name a folder")
+        if self.out is not None and self.dry_run:
+            raise ConfigError(
+                f"--dry-run: writes nothing, but -o names {self.out}; leave one of them out"
+            )
+        if self.out is None and self.dry_run is False:
+            raise ConfigError("--no-dry-run: there is nowhere to write, name a folder with -o DIR")
+        if self.out is None:
+            needs = {"format_name": self.format_name, **self.how}
+            for name in _NEED_OUT:
+                if needs[name]:
+                    option = "--" + name.removesuffix("_name").replace("_", "-")
+                    raise ConfigError(
+                        f"{option}: a dry run writes nothing, name a folder with -o DIR"
+                    )
+        if self.how["verify"] and self.how["tables"] is not None:
+            raise ConfigError("--verify: rules join all tables, leave out --tables")
+
+    def resumed(self) -> Request:
+        """Return the request with the seed and dates of the run that is resumed, if not given."""
+        if self.out is None or not self.how["resume"]:
+            return self
+        left = _left_behind(self.out)
+        if not left and not self.quiet:
+            output.note(f"{self.out}: no unfinished run is there to resume, starting a new one")
+        asked = self.asked
+        return replace(
+            self,
+            asked=replace(
+                asked,
+                seed=asked.seed if asked.seed is not None else left.get("seed"),
+                start=asked.start or left.get("startDate"),
+                end=asked.end or left.get("endDate"),
+            ),
+        )
+
+    def run_options(self) -> RunOptions:
+        """Return how to run.
+
+        Raises:
+            ConfigError: a number, size or table cannot be used.
+        """
+        from polargen.generators import all_tables
+        from polargen.orchestrator import RunOptions
+
+        how, whole = self.how, options.whole_number
+        return RunOptions(
+            format="none" if self.out is None else self.format_name or options.FORMATS[0],
+            out=self.out or "",
+            tables=options.table_names("--tables", how["tables"], all_tables()),
+            workers=whole("--workers", how["workers"], 1, options.MOST_WORKERS),
+            compression=how["compression"],
+            compression_level=whole(
+                "--compression-level", how["compression_level"], -(10**6), 10**6
+            ),
+            target_file_size_bytes=options.size_bytes(
+                "--target-file-size", how["target_file_size"]
+            ),
+            resume=how["resume"],
+            verify=how["verify"],
+            check=not how["no_check"],
+            max_records=whole("--max-records", how["max_records"], 1, options.MOST_ROWS),
+        )
+
+
+_NEED_OUT = (
+    "format_name",
+    "compression",
+    "compression_level",
+    "target_file_size",
+    "resume",
+    "verify",
+)
+
+
+def _left_behind(out: str) -> dict[str, str]:
+    """Return seed and dates of the unfinished run beside a folder; {} if there is none."""
+    from polargen.sinks.folder import PLAN, PartialFolder
+
+    try:
+        document = json.loads((PartialFolder(out).path / PLAN).read_text(encoding="utf-8"))
+        config = document["run"]["config"]
+        return {name: str(config[name]) for name in ("seed", "startDate", "endDate")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _document(result: GenerationResult, request: Request) -> dict[str, Any]:
+    document = result.to_dict()
+    document["out"] = request.out
+    document["format"] = None if request.out is None else result.manifest.format
+    document["bytes"] = None if request.out is None else sum(_bytes(result).values())
+    if result.report is not None:
+        document["verification"] = result.report.to_dict()
+    return document
+
+
+def _bytes(result: GenerationResult) -> dict[str, int]:
+    return {
+        name: sum(part.bytes for part in entry.parts)
+        for name, entry in result.manifest.tables.items()
+    }
+
+
+def _lines(
+    result: GenerationResult,
+    request: Request,
+    resolved: ResolvedConfig,
+    run_options: RunOptions,
+) -> list[str]:
+    """Return the result: what was made, how fast, what could not be met, what to do next."""
+    counts = {
+        name: rows
+        for name, rows in result.record_counts.items()
+        if run_options.tables is None or name in run_options.tables
+    }
+    sizes = _bytes(result) if request.out is not None else {}
+    made, seconds = sum(result.record_counts.values()), max(result.duration_ms, 1) / 1000
+    rows = [
+        [name, f"{count:,}", *([output.size(sizes[name])] if sizes else [])]
+        for name, count in counts.items()
+    ]
+    total = ["total", f"{sum(counts.values()):,}"]
+    rows.append([*total, *([output.size(sum(sizes.values()))] if sizes else [])])
+    header = ["table", "rows", *(["size"] if sizes else [])]
+    lines = [options.heading(resolved, result.plan.scenario.name), ""]
+    lines += output.table(header, rows, "lrr")
+    lines += ["", f"{made:,} rows in {output.duration(seconds)}, {made / seconds:,.0f} rows/s"]
+    lines += [f"note: {text}" for text in result.manifest.notes]
+    if result.report is not None:
+        lines += _verified(result.report)
+    return [*lines, "", *_next(request, resolved, result, run_options)]
+
+
+def _verified(report: Any) -> list[str]:
+    """Return a summary of a verification that found no breach, and its warnings."""
+    rules = [item for item in report.results.values() if not item.warning]
+    lines = [
+        f"verified: {len(rules)} rules, {sum(item.breaches for item in rules):,} breaches; "
+        f"{len(report.results) - len(rules)} shapes, {len(report.warnings)} off"
+    ]
+    for number in report.warnings:
+        item = report[number]
+        lines += [f"  {number} {item.title}: {text}" for text in item.figures]
+    return lines
+
+
+def _next(
+    request: Request,
+    resolved: ResolvedConfig,
+    result: GenerationResult,
+    run_options: RunOptions,
+) -> list[str]:
+    if request.out is None:
+        again = request.asked.repeated(resolved)
+        return [
+            "Nothing was written (dry run). To write these rows:",
+            f"  polargen generate {again} -o out",
+        ]
+    out = shlex.quote(request.out)
+    lines = [f"Written to {request.out} as {result.manifest.format}. Next:"]
+    if run_options.tables is None:
+        lines.append(f"  polargen verify {out}")
+    other = "parquet" if result.manifest.format != "parquet" else "csv"
+    target = shlex.quote(request.out.rstrip("/") + f"-{other}")
+    lines.append(f"  polargen export --from {out} --format {other} -o {target}")
+    table = "orders" if "orders" in result.manifest.tables else next(iter(result.manifest.tables))
+    if result.manifest.format == "parquet":
+        code = f"import polars as pl; print(pl.read_parquet({str(Path(request.out) / table)!r}))"
+        lines.append(f"  python -c {shlex.quote(code)}")
+    return lines

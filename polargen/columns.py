@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from polargen.schema import Column, Table
@@ -167,6 +168,8 @@ def to_arrow(column: Column, values: Values, where: str) -> pa.Array:
             raise TypeError(f"{where}.{column.name} is not declared nullable")
         mask, values = ~values.valid, values.values
     if isinstance(values, Nested):
+        if mask is not None:
+            raise TypeError(f"{where}.{column.name}: a list is empty, never null")
         return _nested(column, values, where)
     if isinstance(values, Gather):
         return _gathered(column, values, mask)
@@ -275,14 +278,13 @@ def _gathered(column: Column, values: Gather, mask: Array | None) -> pa.Array:
 def _text(column: Column, values: pa.Array, mask: Array | None) -> pa.Array:
     if column.kind in ("label", "json"):
         coded = values.dictionary_encode()
-        index = coded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
-        return pa.DictionaryArray.from_arrays(pa.array(index, mask=mask), coded.dictionary)
+        index = coded.indices.cast(pa.int32())
+        if mask is not None:
+            index = pc.if_else(pa.array(mask), pa.scalar(None, pa.int32()), index)
+        return pa.DictionaryArray.from_arrays(index, coded.dictionary)
     if mask is None:
         return values
-    validity = pa.py_buffer(np.packbits(~mask, bitorder="little"))
-    return pa.StringArray.from_buffers(
-        len(values), values.buffers()[1], values.buffers()[2], validity, offset=values.offset
-    )
+    return pc.if_else(pa.array(mask), pa.scalar(None, pa.string()), values)
 
 
 def _nested(column: Column, values: Nested, where: str) -> pa.Array:

@@ -128,8 +128,10 @@ def burst_windows(
     edges = np.arange(number + 1, dtype=np.int64)
     lengths = np.diff(covered * edges // number)
     free = days - covered
-    lots = np.sort(integers(keyed(seed, name, np.arange(number)), 0, free))
-    starts = first_day + lots + np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    gap = 1 if free >= number - 1 else 0
+    lots = integers(keyed(seed, name, np.arange(number)), 0, free - gap * (number - 1))
+    before = np.concatenate([[0], np.cumsum(lengths)[:-1]]) + gap * np.arange(number)
+    starts = first_day + np.sort(lots) + before
     keep = lengths > 0
     starts, lengths = starts[keep], lengths[keep]
     return starts.astype(np.int32), (starts + lengths - 1).astype(np.int32)

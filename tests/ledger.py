@@ -187,6 +187,9 @@ COMPANIES: list[Row] = [
     {
         "company_id": 2,
         "name": "Hotel Two",
+        "area": "Dokki",
+        "city": "Giza",
+        "governorate": "Giza",
         "email": "two@example.org",
         "tax_number": "100-000-002",
         "region": "B",
@@ -225,6 +228,9 @@ COMPANIES: list[Row] = [
     {
         "company_id": 4,
         "name": "Bakery Four",
+        "area": "Dokki",
+        "city": "Giza",
+        "governorate": "Giza",
         "email": "four@example.org",
         "tax_number": "100-000-004",
         "region": "B",

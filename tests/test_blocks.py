@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_orders__blocks_come_in_time_order_and_the_last_segment_knows_it(run: Ru
         edges = [(block.first_warehouse, block.stop_warehouse) for block in mine]
         assert edges[0][0] == 0
         assert edges[-1][1] == plan.warehouses
-        assert all(one[1] == other[0] for one, other in zip(edges, edges[1:]))
+        assert all(one[1] == other[0] for one, other in itertools.pairwise(edges))
 
 
 def test_duplicates__of_all_blocks_are_the_planned_ones(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +130,7 @@ def cases(draw: st.DrawFn) -> Case:
         edges = sorted(draw(st.lists(st.integers(0, 40), max_size=6, unique=True)))
         mine = [
             (first * DAY_US, second * DAY_US)
-            for first, second in zip(edges[:-1], edges[1:], strict=True)
+            for first, second in itertools.pairwise(edges)
             if draw(st.booleans())
         ]
         windows += [(product, start, end) for start, end in mine]

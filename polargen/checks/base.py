@@ -75,14 +75,14 @@ class Found:
 
     Attributes:
         rows: of one table.
-        bad: bool, shape (len(rows),).
+        bad: bool, shape (len(rows),); None: all rows are right.
         what: what is wrong with such a row, in words.
         show: columns whose values an example shows.
         reads: (table, column) pairs that this finding rests on; None: those of the rule.
     """
 
     rows: Rows
-    bad: Bool
+    bad: Bool | None
     what: str
     show: tuple[str, ...] = ()
     reads: tuple[tuple[str, str], ...] | None = None

@@ -179,6 +179,7 @@ def schema_rules(group: Group) -> Findings:
     """R06: enumerations, ranges and null rules of the schema, and texts that say something."""
     for table in group.tables:
         rows = group[table]
+        yield Found(rows, None, "")
         for column in rows.table.columns:
             yield from _nulls(rows, column)
             if column.kind in ("ints", "enums", "structs"):
@@ -210,27 +211,22 @@ def _nulls(rows: Rows, column: Column) -> Findings:
 
 
 def _range(rows: Rows, column: Column, item: Column, lists: Lists | None) -> Findings:
-    low, high = _bounds(item)
-    values = rows[column.name] if lists is None else lists[item.name]
-    if not len(values):
-        return
+    plain = rows.plain(column.name) if lists is None else lists.plain(item.name)
     name = column.name if lists is None else f"{column.name}.{item.name}"
-    pair = (rows.table.name, column.name)
-    if lists is not None and not item.nullable:
-        valid = lists.valid(item.name)
-        if not valid.all():
-            yield Found(rows, lists.of_rows(~valid), f"{name} is null", reads=(pair,))
-    below = low is not None and values.min() < low
-    above = high is not None and values.max() > high
+    reads = ((rows.table.name, column.name),)
+    if lists is not None and not item.nullable and plain.mask is not None:
+        yield Found(rows, lists.of_rows(~plain.mask), f"{name} is null", reads=reads)
+    low, high = _bounds(item)
+    below = low is not None and len(plain.raw) and plain.raw.min() < low
+    above = high is not None and len(plain.raw) and plain.raw.max() > high
     if not below and not above:
-        yield Found(rows, _none(rows), name)
         return
-    valid = rows.valid(column.name) if lists is None else lists.valid(item.name)
-    bad = _outside(values, low, high) & valid
-    if lists is not None:
-        yield Found(rows, lists.of_rows(bad), f"{name} is out of range", reads=(pair,))
+    bad = _outside(plain.raw, low, high) & plain.valid
+    what = f"{name} is out of range"
+    if lists is None:
+        yield Found(rows, bad, what, (name,), reads)
     else:
-        yield Found(rows, bad, f"{name} is out of range", (name,), (pair,))
+        yield Found(rows, lists.of_rows(bad), what, reads=reads)
 
 
 def _bounds(item: Column) -> tuple[float | None, float | None]:

@@ -63,6 +63,31 @@ class KeyIndex:
         return np.where(self._sorted[place] == keys, self._order[place], -1)
 
 
+class Plain:
+    """One column's values.
+
+    Attributes:
+        raw: values; what lies under a null is arbitrary.
+        mask: which are not null; None if all are.
+    """
+
+    def __init__(self, raw: Array, mask: Bool | None) -> None:
+        self.raw = raw
+        self.mask = mask
+
+    @cached_property
+    def values(self) -> Array:
+        """Values, 0 where null."""
+        if self.mask is None:
+            return self.raw
+        return np.where(self.mask, self.raw, np.zeros(1, dtype=self.raw.dtype))
+
+    @cached_property
+    def valid(self) -> Bool:
+        """Which values are not null."""
+        return np.ones(len(self.raw), dtype=bool) if self.mask is None else self.mask
+
+
 class Lists:
     """A list column: row i holds the elements ``offsets[i]:offsets[i + 1]`` of each field.
 
@@ -70,16 +95,20 @@ class Lists:
         offsets: int64, shape (rows + 1,), from 0.
     """
 
-    def __init__(self, offsets: I64, fields: Mapping[str, tuple[Array, Bool]]) -> None:
+    def __init__(self, offsets: I64, fields: Mapping[str, Plain]) -> None:
         self.offsets = offsets
         self._fields = dict(fields)
 
     def __getitem__(self, name: str) -> Array:
-        return self._fields[name][0]
+        return self._fields[name].values
+
+    def plain(self, name: str) -> Plain:
+        """Return the elements of one field."""
+        return self._fields[name]
 
     def valid(self, name: str) -> Bool:
         """Return which elements are not null."""
-        return self._fields[name][1]
+        return self._fields[name].valid
 
     def __len__(self) -> int:
         return int(self.offsets[-1])
@@ -147,7 +176,7 @@ class Rows:
     def __init__(self, table: Table, source: Source) -> None:
         self.table = table
         self.source = source
-        self._columns: dict[str, tuple[Array, Bool]] = {}
+        self._columns: dict[str, Plain] = {}
         self._lists: dict[str, Lists] = {}
         if isinstance(source, pl.DataFrame):
             _require_schema(table, source)
@@ -162,11 +191,11 @@ class Rows:
         return len(self.source)
 
     def __getitem__(self, name: str) -> Array:
-        return self._plain(name)[0]
+        return self.plain(name).values
 
     def valid(self, name: str) -> Bool:
         """Return which rows of a column are not null."""
-        return self._plain(name)[1]
+        return self.plain(name).valid
 
     @property
     def key(self) -> I64:
@@ -180,11 +209,11 @@ class Rows:
 
     def has(self, name: str, *values: str) -> Bool:
         """Return which rows show one of the values in an enumeration column."""
-        codes, valid = self._plain(name)
-        column = self.table[name]
-        wanted = np.zeros(len(column.values) + 1, dtype=bool)
-        wanted[[column.code(value) for value in values]] = True
-        return wanted[np.minimum(codes, len(column.values))] & valid
+        plain, code = self.plain(name), self.table[name].code
+        result = np.asarray(plain.raw == code(values[0]))
+        for value in values[1:]:
+            result |= plain.raw == code(value)
+        return result if plain.mask is None else result & plain.mask
 
     def text(self, name: str) -> pl.Series:
         """Return a text column."""
@@ -224,7 +253,8 @@ class Rows:
         values: Any = self.source[name]
         return int(np.count_nonzero(~values.valid)) if isinstance(values, Nullable) else 0
 
-    def _plain(self, name: str) -> tuple[Array, Bool]:
+    def plain(self, name: str) -> Plain:
+        """Return a column that is no list; of texts only the mask says something."""
         if name not in self._columns:
             column = self.table[name]
             if isinstance(self.source, pl.DataFrame):
@@ -267,54 +297,53 @@ def _require_schema(table: Table, frame: pl.DataFrame) -> None:
             )
 
 
-def _plain_of_values(values: Any) -> tuple[Array, Bool]:
+def _plain_of_values(values: Any) -> Plain:
+    mask = None
     if isinstance(values, Nullable):
-        inner, valid = values.values, values.valid
-        if not isinstance(inner, np.ndarray):
-            return np.zeros(len(valid), dtype=np.uint8), valid
-        return np.where(valid, inner, np.zeros(1, dtype=inner.dtype)), valid
+        values, mask = values.values, values.valid
     if not isinstance(values, np.ndarray):
         size = len(values.index) if isinstance(values, Gather) else len(values)
-        return np.zeros(size, dtype=np.uint8), np.ones(size, dtype=bool)
-    return values, np.ones(len(values), dtype=bool)
+        return _no_values(size, mask)
+    return Plain(values, mask)
 
 
-def _plain_of_series(column: Column, series: pl.Series) -> tuple[Array, Bool]:
+def _plain_of_series(column: Column, series: pl.Series) -> Plain:
+    mask = series.is_not_null().to_numpy() if series.null_count() else None
     if column.kind in _TEXTS:
-        return np.zeros(len(series), dtype=np.uint8), series.is_not_null().to_numpy()
+        return _no_values(len(series), mask)
     series = series.rechunk()
     if column.kind in ("enum", "instant", "date"):
         series = series.to_physical()
     if column.kind in ("money", "money_total"):
         return _plain_of_arrow(column, series.to_arrow())
-    if series.null_count():
-        valid = series.is_not_null().to_numpy()
-        zero: Any = False if column.kind == "bool" else 0
-        return series.fill_null(zero).to_numpy(), valid
-    return series.to_numpy(), np.ones(len(series), dtype=bool)
+    if mask is not None:
+        series = series.fill_null(False if column.kind == "bool" else 0)
+    return Plain(series.to_numpy(), mask)
 
 
-def _plain_of_arrow(column: Column, array: pa.Array) -> tuple[Array, Bool]:
-    valid = np.ones(len(array), dtype=bool)
-    if array.null_count:
-        valid = array.is_valid().to_numpy(zero_copy_only=False)
+def _plain_of_arrow(column: Column, array: pa.Array) -> Plain:
+    mask = array.is_valid().to_numpy(zero_copy_only=False) if array.null_count else None
     if column.kind in _TEXTS:
-        return np.zeros(len(array), dtype=np.uint8), valid
+        return _no_values(len(array), mask)
     if column.kind in ("money", "money_total"):
         if not len(array):
-            return np.zeros(0, dtype=np.int64), valid
+            return Plain(np.zeros(0, dtype=np.int64), None)
         words = np.frombuffer(array.buffers()[1], dtype=np.int64)
         cents = words[2 * array.offset : 2 * (array.offset + len(array)) : 2]
-        return (np.where(valid, cents, 0) if array.null_count else cents.copy()), valid
+        return Plain(cents.copy(), mask)
     if pa.types.is_dictionary(array.type):
         array = array.indices
     elif column.kind == "instant":
         array = array.view(pa.int64())
     elif column.kind == "date":
         array = array.view(pa.int32())
-    if array.null_count:
+    if mask is not None:
         array = array.fill_null(False if column.kind == "bool" else 0)
-    return array.to_numpy(zero_copy_only=False), valid
+    return Plain(array.to_numpy(zero_copy_only=False), mask)
+
+
+def _no_values(size: int, mask: Bool | None) -> Plain:
+    return Plain(np.zeros(size, dtype=np.uint8), mask)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -22,6 +22,7 @@ from polargen.checks.rows import I64, Bool
 _PAGE_BITS = 16
 _PAGE = 1 << _PAGE_BITS
 _LIVE_PAGES = 1024  # 8 KB each
+_DENSE_SPAN = 16
 _BUFFER_ROWS = 1 << 21
 _PARTITIONS = 128
 _RECORD = np.dtype([("high", np.uint64), ("low", np.uint64), ("who", np.int64)])
@@ -47,8 +48,11 @@ class KeySet:
         repeated = np.zeros(len(keys), dtype=bool)
         if not len(keys):
             return repeated
+        rising = bool(np.all(keys[1:] > keys[:-1]))
+        if not rising and self._add_unsorted(keys):
+            return repeated
         order = None
-        if np.any(keys[1:] <= keys[:-1]):
+        if not rising:
             order = np.argsort(keys, kind="stable")
             keys = keys[order]
             repeated[1:] = keys[1:] == keys[:-1]
@@ -63,6 +67,27 @@ class KeySet:
         result[order] = repeated
         return result
 
+    def _add_unsorted(self, keys: I64) -> bool:
+        """Add keys in any order without sorting them, if they are dense and none is repeated."""
+        first = int(keys.min()) >> _PAGE_BITS
+        pages = (int(keys.max()) >> _PAGE_BITS) - first + 1
+        if pages * _PAGE > _DENSE_SPAN * len(keys) + 2 * _PAGE:
+            return False
+        marks = np.zeros(pages * _PAGE, dtype=bool)
+        marks[keys - (first << _PAGE_BITS)] = True
+        if np.count_nonzero(marks) != len(keys):
+            return False
+        bits = np.packbits(marks, bitorder="little").reshape(pages, -1)
+        numbers = [place for place in range(pages) if bits[place].any()]
+        if any(
+            first + place in self._full or np.any(self._page(first + place) & bits[place])
+            for place in numbers
+        ):
+            return False
+        for place in numbers:
+            self._mark(first + place, bits[place])
+        return True
+
     def _add_page(self, number: int, offsets: I64) -> Bool:
         if number in self._full:
             return np.ones(len(offsets), dtype=bool)
@@ -73,11 +98,15 @@ class KeySet:
         known = np.zeros(len(offsets), dtype=bool)
         if np.any(bits & page):
             known = (page[offsets >> 3] >> (offsets & 7).astype(np.uint8)) & 1 == 1
+        self._mark(number, bits)
+        return known
+
+    def _mark(self, number: int, bits: np.ndarray) -> None:
+        page = self._page(number)
         page |= bits
         if page.min() == 255:
             self._full.add(number)
             del self._live[number]
-        return known
 
     def _page(self, number: int) -> np.ndarray:
         if number in self._live:

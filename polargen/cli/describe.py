@@ -1,4 +1,4 @@
-"""`polargen describe`: the data dictionary, an ER diagram, or where a scenario's values come from."""
+"""`polargen describe`: the data dictionary, an ER diagram, or a scenario's values and sources."""
 
 from __future__ import annotations
 

@@ -85,9 +85,9 @@ def _row(table: Table, column: Column, before: str) -> list[str]:
     return [
         before + column.name,
         TYPES[column.kind],
-        _null_rule(column),
+        "yes" if column.nullable else "",
         key,
-        " ".join([column.meaning, *_bounds(column)]),
+        " ".join([column.meaning, *_rules(column)]),
     ]
 
 
@@ -97,28 +97,27 @@ def _keys(table: Table, column: Column) -> list[str]:
     return keys + (["UK"] if column.unique else [])
 
 
-def _null_rule(column: Column) -> str:
-    if not column.nullable:
-        return "never"
-    if column.present_when is None:
-        return "may be"
-    other, values = column.present_when
-    return f"unless {other} is {' or '.join(values)}"
-
-
-def _bounds(column: Column) -> Iterable[str]:
-    """Yield range, unit and enumeration as sentences."""
-    unit = f" {_UNITS[column.kind]}" if column.kind in _UNITS else ""
-    if column.low is not None and column.high is not None:
+def _rules(column: Column) -> Iterable[str]:
+    """Yield range, unit, enumeration and null rule as sentences."""
+    unit = f" {_UNITS.get(column.kind, '')}".rstrip()
+    unit = "" if unit.strip() in column.meaning else unit
+    if column.kind == "key":
+        pass
+    elif column.low is not None and column.low == column.high:
+        yield f"Always {column.low:,g}{unit}."
+    elif column.low is not None and column.high is not None:
         yield f"{column.low:,g}..{column.high:,g}{unit}."
     elif column.low is not None:
         yield f"At least {column.low:,g}{unit}."
     elif column.high is not None:
         yield f"At most {column.high:,g}{unit}."
-    elif unit and unit.strip() not in column.meaning:
+    elif unit:
         yield f"In{unit}."
     if column.values:
         yield f"One of: {', '.join(column.values)}."
+    if column.present_when is not None:
+        other, values = column.present_when
+        yield f"Null unless {other} is {' or '.join(values)}."
 
 
 def _column(table: Table, column: Column) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def generate(**given: Any) -> None:
       polargen generate
       polargen generate --scenario peak-season --from 2024-01-01 --to 2024-03-31 \\
         --seed 12345 -o out/peak --verify
-      polargen generate --set entityRates.ordersPerDay=500 --format csv --compression gzip -o out/csv
+      polargen generate --set anomalyRate=0.2 --format csv --compression gzip -o out/csv
     """
     request = Request(
         **{name: given.pop(name) for name in ("as_json", "quiet", "dry_run", "out", "format_name")},
@@ -249,7 +249,7 @@ def _lines(
     header = ["table", "rows", *(["size"] if sizes else [])]
     lines = [options.heading(resolved, result.plan.scenario.name), ""]
     lines += output.table(header, rows, "lrr")
-    lines += ["", f"{made:,} rows in {output.duration(seconds)}, {made / seconds:,.0f} rows/s"]
+    lines += ["", f"{made:,} rows made in {output.duration(seconds)}, {made / seconds:,.0f} rows/s"]
     lines += [f"note: {text}" for text in result.manifest.notes]
     if result.report is not None:
         lines += _verified(result.report)
@@ -291,5 +291,6 @@ def _next(
     table = "orders" if "orders" in result.manifest.tables else next(iter(result.manifest.tables))
     if result.manifest.format == "parquet":
         code = f"import polars as pl; print(pl.read_parquet({str(Path(request.out) / table)!r}))"
-        lines.append(f"  python -c {shlex.quote(code)}")
+        plain = shlex.quote(request.out) == request.out
+        lines.append("  python -c " + (f'"{code}"' if plain else shlex.quote(code)))
     return lines

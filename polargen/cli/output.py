@@ -26,7 +26,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: str = "
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     right = [numbers[column : column + 1] == "r" for column in range(len(header))]
     indent = sum(widths[:last]) + 2 * last
-    room = max(30, min(get_terminal_size().columns, _WIDEST) - indent)
+    room = max(30, min(get_terminal_size((_WIDEST, 0)).columns, _WIDEST) - indent)
     lines = []
     for row in cells:
         fixed = [
@@ -47,6 +47,11 @@ def size(size_bytes: float) -> str:
             return f"{size_bytes:.0f} {unit}" if whole else f"{size_bytes:.1f} {unit}"
         size_bytes /= 1000
     return f"{size_bytes:,.1f} TB"
+
+
+def counted(number: int, one: str) -> str:
+    """Return a number with its word: 1 block, 2 blocks."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def duration(seconds: float) -> str:

@@ -117,7 +117,9 @@ def _lines(
         memory += f", {output.size(workers * WORKER_BYTES)} for {workers}"
     lines += [
         "",
-        f"{planned.days:,} days, {planned.warehouses:,} warehouses, "
-        f"{len(planned.segments):,} segments, {expected.blocks:,} blocks; memory {memory}",
+        f"{output.counted(planned.days, 'day')}, "
+        f"{output.counted(planned.warehouses, 'warehouse')}, "
+        f"{output.counted(len(planned.segments), 'segment')}, "
+        f"{output.counted(expected.blocks, 'block')}; memory {memory}",
     ]
     return lines + [f"note: {text}" for text in (*planned.notes, *map(str, planned.unmet))]

@@ -1,4 +1,4 @@
-"""`polargen scenarios` and `polargen validate`: which scenarios there are, and whether one is right."""
+"""`polargen scenarios` and `polargen validate`: which scenarios there are, which are right."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class DiscountGenerator(BaseGenerator):
     rows_per_unit: ClassVar[Mapping[str, float]] = {"discounts": 0.6}
 
     def generate(self, ctx: BlockContext, upstream: Mapping[str, Frame]) -> dict[str, Frame]:
-        """Return discounts of orders, then of lines; discount_id follows from the order and line."""
+        """Return discounts of orders, then of lines; the key follows from order and line."""
         book = book_of(ctx)
         basket, placing = book.basket, book.placing
         orders = np.flatnonzero(basket.order_discount.kind != NO_DISCOUNT)

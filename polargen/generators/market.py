@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 
 from polargen import calendar, popularity
 from polargen.blocks import BlockContext
 from polargen.draw import I32, I64, Bool, Table
+from polargen.generators.products import product_names
 from polargen.plan import Plan
 from polargen.plan.shares import TERMS, due_days
 
 LOOKAHEAD_DAYS = 200  # latest day any fact can touch after the window
 LOOKBACK_DAYS = 40
+KEPT_NAMES = 200_000  # products; about 10 MB of names in each process
 ACTIVE = 0  # code of companies.status
 
 
@@ -69,6 +72,7 @@ class Market:
         companies, always_active: tables over company indices by order weight.
         baskets: product tables by number of products in the warehouse; indices are local ranks.
         by_rank: int32, product index of each global rank - 1.
+        product_names: of all products, None where they are too many to keep.
         days: day tables.
     """
 
@@ -76,6 +80,7 @@ class Market:
     always_active: Table
     baskets: dict[int, Table]
     by_rank: I32
+    product_names: pa.Array | None
     days: Days
 
 
@@ -104,8 +109,16 @@ def _make(ctx: BlockContext) -> Market:
         always_active=Table(active),
         baskets={n: Table(popularity.weights(kind, n, plan.zipf_steps)) for n in sorted(sizes)},
         by_rank=by_rank,
+        product_names=_product_names(ctx),
         days=day_tables(plan.first_day, plan.last_day),
     )
+
+
+def _product_names(ctx: BlockContext) -> pa.Array | None:
+    if ctx.plan.products > KEPT_NAMES:
+        return None
+    index = np.arange(ctx.plan.products, dtype=np.int64)
+    return product_names(ctx.plan, ctx.world.products, index)
 
 
 @lru_cache(maxsize=4)

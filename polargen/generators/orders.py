@@ -33,6 +33,8 @@ from polargen.generators.order_anomalies import befall
 from polargen.generators.order_totals import add_totals
 from polargen.generators.paying import OVERDUE, Paying, draw_paying
 from polargen.generators.placing import Draws, Placing, place
+from polargen.generators.products import product_names
+from polargen.generators.shortage import block_products
 from polargen.schema.sales import ORDER_ITEMS, ORDERS
 
 ORDER_NUMBER = ("SO-", 10)
@@ -198,11 +200,12 @@ def _items(ctx: BlockContext, book: Book) -> Frame:
 
 def _names(ctx: BlockContext, book: Book) -> tuple[pa.Array, Array]:
     """Return the names of the block's products, and each line's place among them."""
-    from polargen.generators.products import product_names
-    from polargen.generators.shortage import block_products
-
     products = block_products(ctx, book.market)
     place = np.zeros(ctx.plan.products, dtype=np.int32)
     place[products] = np.arange(len(products), dtype=np.int32)
-    names = product_names(ctx.plan, ctx.world.products, products.astype(np.int64))
+    every = book.market.product_names
+    if every is None:
+        names = product_names(ctx.plan, ctx.world.products, products.astype(np.int64))
+    else:
+        names = every.take(pa.array(products))
     return names, place[book.basket.product]

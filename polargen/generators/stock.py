@@ -114,8 +114,8 @@ def follow(
     parts = [
         _rows(new_at + 1, demand.product[new_at], 0, demand.us[new_at],
               after[new_at] - level[new_at], level[new_at], POLICY),
-        _rows(cut_pos, cut_product, 1, cut_start, -recall_level, recall_level, RECALL),
-        _rows(cut_pos, cut_product, 2, cut_end, opening[cut_product], 0 * recall_level,
+        _rows(cut_pos, cut_product, 2, cut_start, -recall_level, recall_level, RECALL),
+        _rows(cut_pos, cut_product, 1, cut_end, opening[cut_product], 0 * recall_level,
               NEW_DELIVERY),
     ]  # fmt: skip
     closing = opening.copy()

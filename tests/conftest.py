@@ -1,0 +1,39 @@
+"""Data sets that test files share: each is made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import ENOUGH, Changes, Made, run
+
+Factory = Callable[..., Made]
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Factory:
+    """Return finished data sets in folders; see `runs.run` for what can be asked for."""
+    made: dict[str, Made] = {}
+
+    def make(scenario: str = "normal-ops", changes: Changes | None = None, **asked: Any) -> Made:
+        key = repr((scenario, sorted((changes or {}).items()), sorted(asked.items())))
+        if key not in made:
+            out: Path = tmp_path_factory.mktemp("data") / scenario
+            made[key] = run(scenario, changes, out=out, **asked)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def quarter(dataset: Factory) -> Callable[[str], Made]:
+    """Return the first 90 days of 2024 of a scenario, with 13,500 orders or more."""
+    return lambda scenario: dataset(scenario, multiplier=ENOUGH[scenario])
+
+
+@pytest.fixture(scope="session")
+def base(dataset: Factory) -> Made:
+    """A half year without anomalies, with 27,000 orders: the base world."""
+    return dataset(changes={"anomalyConfig.rate": 0.0}, end="2024-06-28", multiplier=3.0)

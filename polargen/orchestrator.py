@@ -173,7 +173,7 @@ class MockDataOrchestrator:
         if self.options.format not in ("none", "memory"):
             guard.check_file_write(os.environ)
         plan = make_plan(self.config, self.scenario)
-        expected = estimate(plan)
+        expected = estimate(plan, self.options.format)
         expected.check(self.options)
         settings = self._settings(plan, expected)
         groups = groups_of(plan, settings.blocks_per_group)

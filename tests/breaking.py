@@ -36,10 +36,7 @@ def verify(groups: Sequence[Mapping[str, pl.DataFrame]], context: Context) -> Re
 def broken(groups: Sequence[Frames], table: str, mutation: Mutation) -> list[Frames]:
     """Return the groups with one table changed in each group that has it."""
     return [
-        {
-            name: mutation(name, rows) if name == table else rows
-            for name, rows in frames.items()
-        }
+        {name: mutation(name, rows) if name == table else rows for name, rows in frames.items()}
         for frames in groups
     ]
 

@@ -143,9 +143,7 @@ def run(
     chosen = profile(scenario, changes) if isinstance(scenario, str) else scenario
     how = {"workers": 1, "format": "memory" if out is None else "parquet", **(options or {})}
     how_to_run = RunOptions(out="" if out is None else str(out), **how)
-    return Made(
-        MockDataOrchestrator(config(**asked), how_to_run, scenario=chosen).execute(), out
-    )
+    return Made(MockDataOrchestrator(config(**asked), how_to_run, scenario=chosen).execute(), out)
 
 
 def cairo(column: str) -> pl.Expr:

@@ -249,17 +249,26 @@ def _outside(values: Array, low: float | None, high: float | None) -> Bool:
 
 
 def _texts(rows: Rows) -> Findings:
+    """Check all texts of a table in one pass."""
+    checks: dict[str, str] = {}
+    expressions = []
     for column in rows.table.columns:
         if column.kind not in _TEXTS:
             continue
-        pair = ((rows.table.name, column.name),)
-        text = rows.text(column.name)
-        empty = (text.str.strip_chars().str.len_bytes() == 0).fill_null(False).to_numpy()
-        yield Found(rows, empty, f"{column.name} is empty", reads=pair)
+        text = pl.col(column.name)
+        empty = text.str.strip_chars().str.len_bytes() == 0
+        checks[f"{column.name} is empty"] = column.name
+        expressions.append(empty.fill_null(False).alias(f"{column.name} is empty"))
         if column.name in _PATTERNS:
             pattern, what = _PATTERNS[column.name]
-            bad = (~text.str.contains(pattern)).fill_null(False).to_numpy()
-            yield Found(rows, bad & ~empty, f"{column.name} {what}", (column.name,), pair)
+            bad = ~text.str.contains(pattern) & ~empty
+            checks[f"{column.name} {what}"] = column.name
+            expressions.append(bad.fill_null(False).alias(f"{column.name} {what}"))
+    shown = pl.DataFrame({name: rows.text(name) for name in checks.values()})
+    found = shown.select(expressions)
+    for what, name in checks.items():
+        reads = ((rows.table.name, name),)
+        yield Found(rows, found[what].to_numpy(), what, (name,), reads)
 
 
 # Columns that are there together, or as a flag says: (table, nullable column, flag or other column)

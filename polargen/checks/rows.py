@@ -8,7 +8,7 @@ them, so a rule that reads three columns pays for three.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -176,6 +176,7 @@ class Rows:
     def __init__(self, table: Table, source: Source) -> None:
         self.table = table
         self.source = source
+        self._size = len(source)
         self._columns: dict[str, Plain] = {}
         self._lists: dict[str, Lists] = {}
         if isinstance(source, pl.DataFrame):
@@ -184,11 +185,10 @@ class Rows:
     @classmethod
     def empty(cls, name: str) -> Rows:
         """Return no rows of a table."""
-        table = TABLES[name]
-        return cls(table, pl.DataFrame(schema=table.polars_schema))
+        return _no_rows(name)
 
     def __len__(self) -> int:
-        return len(self.source)
+        return self._size
 
     def __getitem__(self, name: str) -> Array:
         return self.plain(name).values
@@ -286,8 +286,19 @@ def counts(rows: I64, size: int) -> I64:
     return np.bincount(rows + 1, minlength=size + 1)[1 : size + 1].astype(np.int64)
 
 
+@lru_cache(maxsize=64)
+def _no_rows(name: str) -> Rows:
+    table = TABLES[name]
+    return Rows(table, pl.DataFrame(schema=table.polars_schema))
+
+
+@lru_cache(maxsize=64)
+def _schema_of(table: Table) -> dict[str, pl.DataType]:
+    return table.polars_schema
+
+
 def _require_schema(table: Table, frame: pl.DataFrame) -> None:
-    declared = table.polars_schema
+    declared = _schema_of(table)
     for name, dtype in frame.schema.items():
         if name not in declared:
             raise VerificationError(f"{table.name}.{name}: column is not declared; remove it")
@@ -308,17 +319,10 @@ def _plain_of_values(values: Any) -> Plain:
 
 
 def _plain_of_series(column: Column, series: pl.Series) -> Plain:
-    mask = series.is_not_null().to_numpy() if series.null_count() else None
     if column.kind in _TEXTS:
+        mask = series.is_not_null().to_numpy() if series.null_count() else None
         return _no_values(len(series), mask)
-    series = series.rechunk()
-    if column.kind in ("enum", "instant", "date"):
-        series = series.to_physical()
-    if column.kind in ("money", "money_total"):
-        return _plain_of_arrow(column, series.to_arrow())
-    if mask is not None:
-        series = series.fill_null(False if column.kind == "bool" else 0)
-    return Plain(series.to_numpy(), mask)
+    return _plain_of_arrow(column, series.rechunk().to_arrow())
 
 
 def _plain_of_arrow(column: Column, array: pa.Array) -> Plain:
@@ -332,14 +336,25 @@ def _plain_of_arrow(column: Column, array: pa.Array) -> Plain:
         cents = words[2 * array.offset : 2 * (array.offset + len(array)) : 2]
         return Plain(cents.copy(), mask)
     if pa.types.is_dictionary(array.type):
-        array = array.indices
-    elif column.kind == "instant":
+        return _codes(column, array, mask)
+    if column.kind == "instant":
         array = array.view(pa.int64())
     elif column.kind == "date":
         array = array.view(pa.int32())
     if mask is not None:
         array = array.fill_null(False if column.kind == "bool" else 0)
     return Plain(array.to_numpy(zero_copy_only=False), mask)
+
+
+def _codes(column: Column, array: pa.DictionaryArray, mask: Bool | None) -> Plain:
+    """Return codes in the schema's order; a dictionary may list its values in another one."""
+    index = array.indices if mask is None else array.indices.fill_null(0)
+    codes = index.to_numpy(zero_copy_only=False)
+    shown = tuple(array.dictionary.to_pylist())
+    if shown == column.values:
+        return Plain(codes, mask)
+    lookup = np.array([column.code(value) for value in shown] or [0], dtype=np.uint8)
+    return Plain(lookup[codes], mask)
 
 
 def _no_values(size: int, mask: Bool | None) -> Plain:

@@ -79,13 +79,13 @@ def main(args: Sequence[str] | None = None) -> int:
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last to hear of it
             if "--debug" in given and not isinstance(error, click.ClickException):
                 traceback.print_exception(error)
-            code, lines = _judge(error, "--debug" in given, bool(terminated))
+            code, lines = _judge(error, given, bool(terminated))
             for line in lines:
                 click.echo(f"{NAME}: {line}", err=True)
             return code
 
 
-def _judge(error: BaseException, debug: bool, terminated: bool) -> tuple[int, list[str]]:
+def _judge(error: BaseException, given: Sequence[str], terminated: bool) -> tuple[int, list[str]]:
     """Return the exit code for an error and what to say of it, a sentence a line."""
     if isinstance(error, (KeyboardInterrupt, Interrupted, click.Abort)):
         said = str(error) if isinstance(error, Interrupted) else "stopped by Ctrl-C"
@@ -93,14 +93,14 @@ def _judge(error: BaseException, debug: bool, terminated: bool) -> tuple[int, li
             return TERMINATED, [said.replace("Ctrl-C", "SIGTERM")]
         return CTRL_C, [said]
     if isinstance(error, click.ClickException):
-        return USAGE, [_usage(error)]
+        return USAGE, [_usage(error, given)]
     if isinstance(error, ConfigError):
         from polargen.config import problems_in
 
         return error.exit_code, [str(problem) for problem in problems_in(error)]
     if isinstance(error, PolargenError):
         first, *more = str(error).splitlines()
-        return error.exit_code, [first, *([more[-1], _REPORT] if more and not debug else [])]
+        return error.exit_code, [first, *([more[-1], _REPORT] if more else [])]
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return TARGET, [f"{where}{error.strerror or error}; nothing was written there"]
@@ -110,13 +110,18 @@ def _judge(error: BaseException, debug: bool, terminated: bool) -> tuple[int, li
 _REPORT = "this is a defect of polargen: please report it, with what --debug shows"
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: click.ClickException, given: Sequence[str]) -> str:
     """Return a mistake in the command itself as one sentence that ends with where to look."""
-    said = error.format_message().strip()
-    said = said[:1].lower() + said[1:]
+    said = error.format_message().strip().rstrip(".")
+    for full, short in (("'. (Did you mean", "' (did you mean"), ("'. Did you", "', did you")):
+        said = said.replace(full, short)
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else NAME
-    return f"{said.rstrip('.')} (see {path} --help)"
+    path = context.command_path if context is not None else " ".join([NAME, *_named(given)])
+    return f"{said[:1].lower()}{said[1:]} (see {path} --help)"
+
+
+def _named(given: Sequence[str]) -> Sequence[str]:
+    return given[:1] if given and given[0] in app.commands else ()
 
 
 @contextmanager

@@ -57,12 +57,10 @@ def export(
     """
     from polargen import guard
     from polargen.dataset import Dataset
-    from polargen.errors import ConfigError
     from polargen.export import export as convert
     from polargen.generators import all_tables
 
-    if not out.strip():
-        raise ConfigError("-o: is empty, name a folder")
+    options.folder("-o", out)
     guard.check_file_write(os.environ)
     dataset = Dataset.open(source, all_tables())
     names = options.table_names("--tables", tables, dataset.tables)

@@ -78,14 +78,13 @@ def generate(**given: Any) -> None:
     request = request.resumed()
     resolved, profile = request.asked.resolve(dry_run=request.out is None)
     run_options = request.run_options()
-    for sentence in () if request.quiet else options.filled(resolved):
-        output.note(sentence)
+    first = () if request.quiet else options.filled(resolved)
 
     from polargen.orchestrator import MockDataOrchestrator
 
     with watching(request.quiet) as watch:
         result = MockDataOrchestrator(
-            resolved.config, run_options, scenario=profile, listener=listener(watch)
+            resolved.config, run_options, scenario=profile, listener=listener(watch, first)
         ).execute()
     if request.as_json:
         output.show_json(_document(result, request))
@@ -121,8 +120,8 @@ class Request:
         """
         from polargen.errors import ConfigError
 
-        if self.out is not None and not self.out.strip():
-            raise ConfigError("-o: is empty, name a folder")
+        if self.out is not None:
+            options.folder("-o", self.out)
         if self.out is not None and self.dry_run:
             raise ConfigError(
                 f"--dry-run: writes nothing, but -o names {self.out}; leave one of them out"

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -194,6 +195,25 @@ def heading(resolved: ResolvedConfig, scenario: str) -> str:
 def plain_number(value: float) -> str:
     """Return a number exactly, without a decimal point where it has no decimals."""
     return str(int(value)) if value == int(value) else repr(value)
+
+
+def folder(option: str, text: str) -> str:
+    """Return a folder that can be written as it was typed.
+
+    Raises:
+        ConfigError: the text is empty, the root, or a home that nobody has.
+    """
+    from polargen.errors import ConfigError
+
+    if not text.strip():
+        raise ConfigError(f"{option}: is empty, name a folder")
+    try:
+        name = Path(text).expanduser().resolve().name
+    except RuntimeError:
+        raise ConfigError(f"{option}: {text} is no home folder, write the path in full") from None
+    if not name:
+        raise ConfigError(f"{option}: {text} cannot be replaced, choose a folder inside it")
+    return text
 
 
 def whole_number(option: str, text: str | None, low: int, high: int) -> int | None:

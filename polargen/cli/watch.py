@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,11 +65,19 @@ def watching(quiet: bool) -> Iterator[Watch]:
         yield _Lines().tell
 
 
-def listener(watch: Watch) -> Callable[[Progress], None]:
-    """Return the orchestrator's listener that shows what it hears."""
+def listener(watch: Watch, first: Iterable[str] = ()) -> Callable[[Progress], None]:
+    """Return the orchestrator's listener that shows what it hears.
+
+    Args:
+        watch: shows progress.
+        first: sentences to print once the run has begun.
+    """
+    unsaid = list(first)
 
     def hear(progress: Progress) -> None:
         with suppress(OSError):  # nobody reads stderr any more; the run goes on
+            while unsaid and progress.status == "generating":
+                click.echo(unsaid.pop(0), err=True)
             watch(
                 Look(
                     phase=progress.status.replace("_", " "),

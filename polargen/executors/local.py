@@ -1,25 +1,32 @@
 """The local executor: processes of this machine, each with one task at a time.
 
-Processes are spawned, never forked: Polars and Arrow start threads, and a fork of those hangs.
-A worker that dies is noticed at once; a worker whose orchestrator dies finds its pipe closed.
+Workers are fresh interpreters, never forks: Polars and Arrow start threads, and a fork of those
+hangs. They do not import the caller's main module, so notebooks and plain scripts work as well. A
+worker that dies is noticed at once; a worker whose orchestrator dies finds its pipe closed.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from multiprocessing import get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 from polargen.errors import PolargenError, RunError
 from polargen.executors.memory import keep_freed_memory
 from polargen.executors.work import GroupResult, WorkSettings, run_group
+from polargen.generators.base import register_generator, registered
 
 _SINGLE_THREADED = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_START = (
+    "import sys; sys.path[:] = {path!r}; "
+    "from polargen.executors.local import serve; serve({fd})"
+)
 
 
 class LocalExecutor:
@@ -40,7 +47,7 @@ class LocalExecutor:
         Raises:
             RunError: a worker died or failed.
         """
-        if self._workers == 1 or len(groups) <= 1:
+        if self._workers == 1 or len(groups) <= 1 or not _importable():
             keep_freed_memory()
             for group in groups:
                 yield run_group(self._settings, group)
@@ -49,7 +56,7 @@ class LocalExecutor:
 
     def _spread(self, groups: Sequence[int]) -> Iterator[GroupResult]:
         waiting = list(reversed(groups))
-        busy: dict[Connection, BaseProcess] = {}
+        busy: dict[Connection, subprocess.Popen[bytes]] = {}
         try:
             for _ in range(min(self._workers, len(groups))):
                 connection, process = _start(self._settings)
@@ -63,43 +70,44 @@ class LocalExecutor:
                         ready.send(waiting.pop())
                     else:
                         ready.send(None)
-                        busy.pop(ready).join()
+                        busy.pop(ready).wait()
                         ready.close()
                     yield result
         finally:
             for connection, process in busy.items():
                 process.kill()
-                process.join()
+                process.wait()
                 connection.close()
 
 
-def _start(settings: WorkSettings) -> tuple[Connection, BaseProcess]:
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True, name="polargen-worker")
-    before = {name: os.environ.get(name) for name in _SINGLE_THREADED}
-    os.environ.update(_SINGLE_THREADED)
-    try:
-        process.start()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _importable() -> bool:
+    """Return whether fresh interpreters can import every plug-in."""
+    return all(generator.__module__ != "__main__" for generator in registered())
+
+
+def _start(settings: WorkSettings) -> tuple[Connection, subprocess.Popen[bytes]]:
+    ours, theirs = Pipe()
+    code = _START.format(path=sys.path, fd=theirs.fileno())
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+        env={**os.environ, **_SINGLE_THREADED},
+    )
     theirs.close()
-    ours.send(settings)
+    ours.send((registered(), settings))
     return ours, process
 
 
-def _receive(connection: Connection, process: BaseProcess) -> GroupResult:
+def _receive(connection: Connection, process: subprocess.Popen[bytes]) -> GroupResult:
     try:
         kind, value = connection.recv()
     except (EOFError, OSError):
-        process.join(timeout=5)
+        code = process.wait()
         raise RunError(
-            f"a worker process died (exit code {process.exitcode}), killed or out of memory; "
-            "the run was rolled back, try fewer workers"
+            f"a worker process died (exit code {code}), killed or out of memory; the run was "
+            "rolled back, try fewer workers"
         ) from None
     if kind == "result":
         return value  # type: ignore[no-any-return]
@@ -108,15 +116,18 @@ def _receive(connection: Connection, process: BaseProcess) -> GroupResult:
     raise RunError(f"a worker failed and the run was rolled back:\n{value}")
 
 
-def _serve(connection: Connection) -> None:
+def serve(descriptor: int) -> None:
+    """Work for the orchestrator at the other end of a pipe; the main function of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the orchestrator decides what Ctrl-C means
     keep_freed_memory()
     import pyarrow as pa
 
     pa.set_cpu_count(1)
-    settings: Any = None
+    connection = Connection(descriptor)
     try:
-        settings = connection.recv()
+        plugged, settings = connection.recv()
+        for generator in plugged:
+            register_generator(generator)
         while (group := connection.recv()) is not None:
             connection.send(_attempt(settings, group))
     except (EOFError, BrokenPipeError, ConnectionResetError):

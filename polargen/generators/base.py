@@ -72,6 +72,11 @@ def register_generator(generator: type[BaseGenerator]) -> type[BaseGenerator]:
     return generator
 
 
+def registered() -> tuple[type[BaseGenerator], ...]:
+    """Return the classes that `register_generator` was given, in that order."""
+    return tuple(_registered.values())
+
+
 def generators() -> tuple[type[BaseGenerator], ...]:
     """Return all generators, built-in and plugged in, each after what it depends on."""
     return _ordered()

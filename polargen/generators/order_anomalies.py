@@ -46,6 +46,7 @@ class Befallen:
         anomaly: uint8 code of each order's type, NO_ANOMALY without.
         cluster: int64, burst or shortage window, 0 for none.
         delay_days: int32, drawn delay of payment or delivery, 0 for none.
+        waits: bool, orders that meet a shortage; a duplicate can besides being one.
         shortage: windows of the block.
     """
 
@@ -56,6 +57,7 @@ class Befallen:
     anomaly: U8
     cluster: I64
     delay_days: I32
+    waits: Bool
     shortage: Shortage
 
 
@@ -97,6 +99,7 @@ def befall(
         anomaly=np.full(n, NO_ANOMALY, dtype=np.uint8),
         cluster=anomalies.window_of(plan, placing.day).astype(np.int64),
         delay_days=np.zeros(n, dtype=np.int32),
+        waits=waits,
         shortage=shortage,
     )
     if not plan.anomaly_types:

@@ -65,6 +65,9 @@ def add_labels(ctx: BlockContext, book: Book) -> None:
         placing.order_us[at],
         befallen.cluster[at],
     )
+    at = at[befallen.waits[at]]
+    ctx.labels.add("stock_shortage", "orders", None, placing.order_id[at], None, None,
+                   severity[at], placing.order_us[at], befallen.cluster[at])  # fmt: skip
 
 
 def _shown(

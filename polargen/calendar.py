@@ -1,7 +1,9 @@
 """Cairo's calendar: days, instants, holidays, Ramadan, working and delivery days, 1990-2050.
 
 Days are int32 epoch days (days since 1970-01-01) of Cairo; instants are int64 microseconds UTC.
-Everything comes from ``data/calendar.json``, made by ``scripts/make_calendar.py``.
+Everything comes from ``data/calendar.json``, made by ``scripts/make_calendar.py``; the file has a
+year of margin on both ends. What is looked up by day raises ConfigError beyond it; instants keep
+the nearest offset there.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ Instants = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 US_PER_DAY = 86_400_000_000
+US_PER_HOUR = 3_600_000_000
 EPOCH = date(1970, 1, 1)
 FRIDAY, SATURDAY = 5, 6
 SCHEDULES = ((0, 2, 4), (1, 3, 6))  # Source: DOMAIN, companies.delivery_days of regions A and B
@@ -39,7 +42,9 @@ class _Tables:
     holiday: Mask
     ramadan: Mask
     working: Mask
+    skipped_hour: NDArray[np.int8]  # -1 where the clock skips none
     month: Days
+    day_of_month: NDArray[np.int8]
     month_start: Days  # first day of the next month
     quarter_start: Days  # first day of the next quarter
     schedule: tuple[Days, Days]
@@ -85,6 +90,11 @@ def local_us(us: ArrayLike) -> Instants:
     return np.asarray(_wall(us) % US_PER_DAY)
 
 
+def skipped_hour(day: ArrayLike) -> NDArray[np.int8]:
+    """Return the hour that the clock skips when summer time starts, -1 on other days."""
+    return _look_up(_tables().skipped_hour, day)
+
+
 def is_holiday(day: ArrayLike) -> Mask:
     """Return which days are Egyptian public holidays."""
     return _look_up(_tables().holiday, day)
@@ -107,8 +117,7 @@ def month_index(day: ArrayLike) -> Days:
 
 def day_of_month(day: ArrayLike) -> NDArray[np.int8]:
     """Return 1..31."""
-    days = np.asarray(day, dtype=np.int64)
-    return _months_days(days).astype(np.int8)
+    return _look_up(_tables().day_of_month, day)
 
 
 def next_month(day: ArrayLike) -> Days:
@@ -181,17 +190,12 @@ def _look_up(table: NDArray[Any], day: ArrayLike) -> NDArray[Any]:
     tables = _tables()
     at = np.asarray(day, dtype=np.int64) - tables.first_day
     if at.size and (at.min() < 0 or at.max() >= len(table)):
+        outside = int(at.min() if at.min() < 0 else at.max()) + tables.first_day
         raise ConfigError(
-            f"the calendar covers {date_of(tables.first_day)} to {date_of(tables.last_day)}; "
-            "choose dates inside it"
+            f"calendar: {np.datetime64(outside, 'D')} lies outside "
+            f"{date_of(tables.first_day)}..{date_of(tables.last_day)}; choose dates inside it"
         )
     return np.asarray(table[at])
-
-
-def _months_days(days: NDArray[np.int64]) -> NDArray[np.int64]:
-    stamps = days.astype("datetime64[D]")
-    first = stamps.astype("datetime64[M]").astype("datetime64[D]")
-    return np.asarray((stamps - first).astype(np.int64) + 1)
 
 
 @cache
@@ -210,6 +214,9 @@ def _tables() -> _Tables:
     quarter = (month // 3 + 1) * 3 - 1970 * 12
     edges = np.array(data["offsets"], dtype=np.int64) * 1_000_000
     earlier = np.concatenate([edges[:1, 1], edges[:-1, 1]])
+    skips = (edges[:, 0] + earlier)[edges[:, 1] > earlier]
+    skipped = np.full(len(days), -1, dtype=np.int8)
+    skipped[skips // US_PER_DAY - first] = skips % US_PER_DAY // US_PER_HOUR
     # A skipped hour counts under the old offset and so moves forward; a repeated one is the first.
     return _Tables(
         first_day=first,
@@ -220,7 +227,9 @@ def _tables() -> _Tables:
         holiday=holiday,
         ramadan=ramadan,
         working=(week != FRIDAY) & (week != SATURDAY) & ~holiday,
+        skipped_hour=skipped,
         month=month.astype(np.int32),
+        day_of_month=(days - months.astype("datetime64[D]").astype(np.int32) + 1).astype(np.int8),
         month_start=(months + 1).astype("datetime64[D]").astype(np.int32),
         quarter_start=quarter.astype("datetime64[M]").astype("datetime64[D]").astype(np.int32),
         schedule=(_schedule(days, week, holiday, 0), _schedule(days, week, holiday, 1)),

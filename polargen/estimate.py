@@ -6,16 +6,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from polargen.blocks import blocks_of
 from polargen.errors import LimitError
 from polargen.generators import all_tables, generators
+from polargen.options import RunOptions
 from polargen.plan import Plan
 from polargen.plan.shares import HORIZON_DAYS
-
-if TYPE_CHECKING:
-    from polargen.orchestrator import RunOptions
 
 # Bytes a row; measured on peak-season of 600 thousand rows, default compression.
 BYTES_PER_ROW: Mapping[str, Mapping[str, float]] = {

@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,15 @@ from polargen import guard
 from polargen.blocks import blocks_of
 from polargen.checks import Report, verify_dataset
 from polargen.config import MockGeneratorConfig
-from polargen.digest import combine
 from polargen.errors import (
     ConfigError,
     Interrupted,
     PolargenError,
-    RunError,
     TargetError,
     VerificationError,
 )
 from polargen.estimate import Estimate, estimate
 from polargen.executors import (
-    BlockResult,
     GroupResult,
     LocalExecutor,
     WorkSettings,
@@ -41,101 +36,24 @@ from polargen.executors import (
 )
 from polargen.generators import all_tables
 from polargen.generators.totals import Totals
-from polargen.manifest import BlockEntry, LabelCount, Manifest, TableEntry
+from polargen.options import RunOptions
 from polargen.plan import Plan, make_plan
 from polargen.progress import Progress, ProgressTracker
+from polargen.result import (
+    GenerationResult,
+    manifest_of,
+    planned_rows,
+    record_counts,
+    seconds_of,
+    verify_counts,
+)
 from polargen.scenario import ScenarioProfile, resolve_scenario
-from polargen.sinks import PartRecord, Sink, SinkSettings
+from polargen.sinks import Sink, SinkSettings
 
 SMALL_RUN_ROWS = 400_000  # below this, starting workers costs more than it brings
-LIBRARIES = ("polars", "numpy", "pyarrow", "pydantic", "xxhash")
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """How a run is done; nothing here changes content.
-
-    Attributes:
-        format: of the sink: parquet, csv, json, memory, or none (dry run).
-        out: folder of file formats.
-        tables: names of tables to write; None for all.
-        workers: processes; None for one a core.
-        compression, compression_level: of the sink; None for its default.
-        target_file_size_bytes: wanted size of files; None for one file a block and table.
-        resume: continue a killed run.
-        verify: check every rule over the whole before the commit becomes final.
-        check: run the cheap rules on each block.
-        max_records: most rows of one table; None for no limit.
-    """
-
-    format: str = "none"
-    out: str = ""
-    tables: tuple[str, ...] | None = None
-    workers: int | None = None
-    compression: str | None = None
-    compression_level: int | None = None
-    target_file_size_bytes: int | None = None
-    resume: bool = False
-    verify: bool = False
-    check: bool = True
-    max_records: int | None = None
-
-
-@dataclass(frozen=True)
-class GenerationResult:
-    """What a run did.
-
-    Attributes:
-        job_id: of the run.
-        success: whether it was committed.
-        plan: of the run.
-        record_counts: rows by table, anomaly_labels among them.
-        manifest: as committed.
-        frames: rows, of the memory sink.
-        report: of the verification, if asked for.
-        started_at, completed_at: ISO 8601, UTC.
-        duration_ms: from start to end.
-        entity_seconds: worker seconds by generator and by "checks", "digests", "sink".
-        dry_run: nothing was written.
-    """
-
-    job_id: str
-    success: bool
-    plan: Plan
-    record_counts: Mapping[str, int]
-    manifest: Manifest
-    started_at: str
-    completed_at: str
-    duration_ms: int
-    entity_seconds: Mapping[str, float]
-    dry_run: bool
-    frames: Mapping[str, Any] = field(default_factory=dict)
-    report: Report | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form (camelCase), as the API shows it."""
-        tables = all_tables()
-        return {
-            "jobId": self.job_id,
-            "success": self.success,
-            "scenario": self.plan.scenario.name,
-            "config": self.plan.config.to_dict(),
-            "recordCounts": {
-                tables[name].json_name: rows for name, rows in self.record_counts.items()
-            },
-            "errors": [],
-            "timing": {
-                "startedAt": self.started_at,
-                "completedAt": self.completed_at,
-                "durationMs": self.duration_ms,
-                "entityTiming": {k: round(v, 3) for k, v in self.entity_seconds.items()},
-            },
-            "dryRun": self.dry_run,
-            "seed": self.plan.seed,
-            "planHash": self.plan.hash,
-            "digests": {name: entry.digest for name, entry in self.manifest.tables.items()},
-            "notes": list(self.manifest.notes),
-        }
+__all__ = ["GenerationResult", "MockDataOrchestrator", "RunOptions", "planned_rows"]
 
 
 class MockDataOrchestrator:
@@ -187,10 +105,10 @@ class MockDataOrchestrator:
         try:
             results = self._generate(settings, groups, sink, tracker, expected)
             tracker.phase("validating")
-            _verify_counts(plan, results, self.options.tables)
+            verify_counts(plan, results, self.options.tables)
             tracker.phase("writing")
-            seconds = _seconds(results)
-            manifest = self._manifest(plan, results, time.perf_counter() - started, seconds)
+            elapsed = time.perf_counter() - started
+            manifest = manifest_of(plan, results, self.options, elapsed)
             proof = _Proof()
             manifest = sink.commit(manifest, proof.prove if self.options.verify else None)
         except KeyboardInterrupt:
@@ -213,12 +131,12 @@ class MockDataOrchestrator:
             job_id=self.job_id,
             success=True,
             plan=plan,
-            record_counts=_record_counts(results),
+            record_counts=record_counts(results),
             manifest=manifest,
             started_at=begun,
             completed_at=_now(),
             duration_ms=int((time.perf_counter() - started) * 1000),
-            entity_seconds=seconds,
+            entity_seconds=seconds_of(results),
             dry_run=self.options.format == "none",
             frames=getattr(sink, "frames", {}),
             report=proof.report,
@@ -275,7 +193,7 @@ class MockDataOrchestrator:
         tracker.phase("generating")
         results: dict[int, GroupResult] = {}
         for group, record in sink.existing_groups().items():
-            results[group] = _from_json(group, record.parts, record.extra)
+            results[group] = GroupResult.from_json(group, record.parts, record.extra)
             for block in results[group].blocks:
                 tracker.block_done(block.rows, kept=True)
         masters = [n for n, blocks in enumerate(groups) if blocks[0].kind == "masters"]
@@ -285,7 +203,7 @@ class MockDataOrchestrator:
 
         def keep(result: GroupResult) -> None:
             results[result.group] = result
-            sink.record_group(result.group, result.parts, _to_json(result))
+            sink.record_group(result.group, result.parts, result.to_json())
             for block in result.blocks:
                 tracker.block_done(block.rows)
 
@@ -300,49 +218,6 @@ class MockDataOrchestrator:
             if group not in results:
                 keep(run_group(settings, group, totals))
         return results
-
-    def _manifest(
-        self,
-        plan: Plan,
-        results: Mapping[int, GroupResult],
-        elapsed: float,
-        seconds: Mapping[str, float],
-    ) -> Manifest:
-        blocks = _blocks(results)
-        wanted = self.options.tables
-        tables: dict[str, TableEntry] = {}
-        for name in all_tables():
-            if wanted is not None and name not in wanted:
-                continue
-            entries = tuple(
-                BlockEntry(block.block, group, block.rows[name], block.digests[name])
-                for group, block in blocks
-                if block.rows.get(name)
-            )
-            tables[name] = TableEntry(
-                sum(entry.rows for entry in entries),
-                combine(entry.digest for entry in entries),
-                blocks=entries,
-            )
-        labels: dict[str, LabelCount] = {}
-        for _, block in blocks:
-            for kind, (eligible, labelled) in block.tally.items():
-                before = labels.get(kind, LabelCount(0, 0))
-                labels[kind] = LabelCount(before.eligible + eligible, before.labelled + labelled)
-        return Manifest(
-            polargen=version("polargen"),
-            plan_hash=plan.hash,
-            scenario=plan.scenario.to_dict(),
-            config=plan.config.to_dict(),
-            seed=plan.seed,
-            libraries={name: version(name) for name in LIBRARIES},
-            format=self.options.format,
-            compression=self.options.compression,
-            tables=tables,
-            labels=dict(sorted(labels.items())),
-            notes=(*plan.notes, *(str(item) for item in plan.unmet)),
-            timings={"total": round(elapsed, 3), **{k: round(v, 3) for k, v in seconds.items()}},
-        )
 
 
 class _Proof:
@@ -363,95 +238,3 @@ class _Proof:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _blocks(results: Mapping[int, GroupResult]) -> list[tuple[int, BlockResult]]:
-    """Return (group, block) of all groups in block order."""
-    pairs = [(group, block) for group, result in results.items() for block in result.blocks]
-    return sorted(pairs, key=lambda pair: pair[1].block)
-
-
-def _record_counts(results: Mapping[int, GroupResult]) -> dict[str, int]:
-    counts = dict.fromkeys(all_tables(), 0)
-    for _, block in _blocks(results):
-        for name, rows in block.rows.items():
-            counts[name] += rows
-    return counts
-
-
-def _seconds(results: Mapping[int, GroupResult]) -> dict[str, float]:
-    seconds: dict[str, float] = {}
-    for result in results.values():
-        for name, spent in result.seconds.items():
-            seconds[name] = seconds.get(name, 0.0) + spent
-    return dict(sorted(seconds.items()))
-
-
-def _verify_counts(
-    plan: Plan, results: Mapping[int, GroupResult], tables: tuple[str, ...] | None
-) -> None:
-    """Compare planned with made and made with written rows (R05).
-
-    Raises:
-        RunError: they differ.
-    """
-    made = _record_counts(results)
-    for name, planned in planned_rows(plan).items():
-        if made[name] != planned:
-            raise RunError(
-                f"{name}: {planned:,} rows planned but {made[name]:,} made; the run was rolled "
-                "back, please report this scenario"
-            )
-    for result in results.values():
-        written: dict[str, int] = {}
-        for part in result.parts:
-            written[part.table] = written.get(part.table, 0) + part.rows
-        for name, rows in written.items():
-            wanted = sum(block.rows.get(name, 0) for block in result.blocks)
-            if rows != wanted:
-                raise RunError(
-                    f"{name}: group {result.group} made {wanted:,} rows but {rows:,} were "
-                    "written; the run was rolled back, run it again"
-                )
-
-
-def planned_rows(plan: Plan) -> dict[str, int]:
-    """Return the rows of the tables whose count the plan decides."""
-    return {
-        "users": plan.users,
-        "companies": plan.companies,
-        "branches": plan.branches,
-        "products": plan.products,
-        "orders": plan.orders + plan.duplicates,
-    }
-
-
-def _to_json(result: GroupResult) -> dict[str, Any]:
-    """Return what a resumed run needs of a finished group."""
-    return {
-        "blocks": [
-            {
-                "block": block.block,
-                "rows": dict(block.rows),
-                "digests": dict(block.digests),
-                "tally": {kind: list(pair) for kind, pair in block.tally.items()},
-            }
-            for block in result.blocks
-        ],
-        "totals": None if result.totals is None else result.totals.to_json(),
-        "seconds": dict(result.seconds),
-    }
-
-
-def _from_json(group: int, parts: tuple[PartRecord, ...], extra: Mapping[str, Any]) -> GroupResult:
-    blocks = tuple(
-        BlockResult(
-            block["block"],
-            block["rows"],
-            block["digests"],
-            {kind: (pair[0], pair[1]) for kind, pair in block["tally"].items()},
-        )
-        for block in extra["blocks"]
-    )
-    totals = None if extra["totals"] is None else Totals.from_json(extra["totals"])
-    return GroupResult(group, parts, blocks, totals, extra["seconds"])

@@ -19,7 +19,6 @@ from polargen.streams import U32, keyed
 DAYS_PER_MONTH = 30
 RAMADAN_SHIFT_HOURS = 2  # ASSUMED: business starts and ends two hours later
 LAST_HOUR_MINUTES = 45  # of hour 23: what comes later belongs to the next day's books
-_HOUR_US = 3_600_000_000
 _HOUR_TOTAL = 1 << 32
 
 
@@ -79,7 +78,7 @@ def hour_profile(series: TimeSeries, ramadan: bool) -> I64:
 
 
 def instants(day: I32, position: I64, of: I64, bits: U32, series: TimeSeries) -> I64:
-    """Return instants that rise with ``position`` within each day.
+    """Return instants that never fall while ``position`` rises within a day.
 
     Args:
         day: int32, Cairo days. position: int64, 0-based place among the ``of`` of the day.
@@ -89,7 +88,8 @@ def instants(day: I32, position: I64, of: I64, bits: U32, series: TimeSeries) ->
     Returns:
         int64, µs UTC.
 
-    Model: inverse CDF, linear within an hour, at (position + U) / of.
+    Model: inverse CDF, linear within an hour, at (position + U) / of. Where the clock skips an
+    hour, that hour and the next share the next, so that the order stays.
     """
     result = np.empty(len(day), dtype=np.int64)
     fasting = calendar.is_ramadan(day)
@@ -99,18 +99,29 @@ def instants(day: I32, position: I64, of: I64, bits: U32, series: TimeSeries) ->
         if ramadan and not fasting.any():
             break
         result[mine] = _wall_us(unit[mine], hour_profile(series, ramadan))
-    return calendar.to_utc(day, result)
+    return calendar.to_utc(day, _past_the_skip(day, result))
+
+
+def _past_the_skip(day: I32, wall_us: I64) -> I64:
+    hour = calendar.skipped_hour(day)
+    at = np.flatnonzero(hour >= 0)
+    if at.size:
+        start = hour[at] * np.int64(calendar.US_PER_HOUR)
+        late = wall_us[at] - start
+        moved = (late >= 0) & (late < 2 * calendar.US_PER_HOUR)
+        wall_us[at] = np.where(moved, start + calendar.US_PER_HOUR + late // 2, wall_us[at])
+    return wall_us
 
 
 def _wall_us(unit: F64, profile: I64) -> I64:
     ends = np.cumsum(profile)
-    mark = unit * float(ends[-1])
+    mark = np.minimum(unit * float(ends[-1]), float(ends[-1] - 1))  # a unit may round to 1
     hour = np.minimum(np.searchsorted(ends, mark, side="right"), 23)
     start = (ends - profile).astype(np.float64)[hour]
-    length = np.where(hour == 23, LAST_HOUR_MINUTES * 60_000_000, _HOUR_US)
+    length = np.where(hour == 23, LAST_HOUR_MINUTES * 60_000_000, calendar.US_PER_HOUR)
     part = (mark - start) / np.maximum(profile, 1).astype(np.float64)[hour]
     within = np.floor(part * length).astype(np.int64)
-    return np.asarray(hour.astype(np.int64) * _HOUR_US + np.minimum(within, length - 1))
+    return np.asarray(hour.astype(np.int64) * calendar.US_PER_HOUR + np.minimum(within, length - 1))
 
 
 def burst_windows(

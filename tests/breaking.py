@@ -92,3 +92,9 @@ def repeated(key: int, **values: Any) -> Mutation:
         return pl.concat([frame, copy])
 
     return mutate
+
+
+def first(frame: pl.DataFrame, table: str, where: pl.Expr) -> int:
+    """Return the key of the first row of a table for which an expression holds."""
+    key: int = frame.filter(where)[TABLES[table].primary_key][0]
+    return key

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import ENOUGH, Changes, Made, run
+from runs import ENOUGH, QUARTER, Changes, Made, run
 
 Factory = Callable[..., Made]
 
@@ -29,8 +29,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Factory:
 
 @pytest.fixture(scope="session")
 def quarter(dataset: Factory) -> Callable[[str], Made]:
-    """Return the first 90 days of 2024 of a scenario, with 13,500 orders or more."""
-    return lambda scenario: dataset(scenario, multiplier=ENOUGH[scenario])
+    """Return 90 days of a scenario with 13,500 orders or more.
+
+    February to April 2024: Ramadan, the feast, a quarter's end and the change to summer time.
+    """
+    return lambda scenario: dataset(scenario, multiplier=ENOUGH[scenario], **QUARTER)
 
 
 @pytest.fixture(scope="session")

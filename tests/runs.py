@@ -36,6 +36,7 @@ ENOUGH = {
     "growth-phase": 2.0,
     "payment-crisis": 3.0,
 }
+QUARTER = {"start": "2024-02-01", "end": "2024-04-30"}
 TABLES = (
     "users",
     "companies",

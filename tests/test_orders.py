@@ -10,7 +10,7 @@ from functools import reduce
 import numpy as np
 import polars as pl
 import pytest
-from runs import SCENARIOS, Made, cairo, cents, day, run
+from runs import QUARTER, SCENARIOS, Made, cairo, cents, day, run
 
 from polargen import calendar
 
@@ -51,11 +51,11 @@ def test_orders__are_as_many_as_planned_and_rise_in_time(quarter: Quarter, scena
     assert orders["order_date"].is_sorted()
     assert orders["order_date"].n_unique() > 0.999 * orders.height
     daily = orders.group_by(day("order_date").alias("day")).len().sort("day")
-    assert daily["day"].min() >= date(2024, 1, 1)
-    assert daily["day"].max() <= date(2024, 3, 30)
+    assert daily["day"].min() >= date(2024, 2, 1)
+    assert daily["day"].max() <= date(2024, 4, 30)
     by_day = dict(daily.iter_rows())
     wanted = {
-        date(2024, 1, 1) + timedelta(n): int(c) for n, c in enumerate(made.plan.orders_per_day)
+        date(2024, 2, 1) + timedelta(n): int(c) for n, c in enumerate(made.plan.orders_per_day)
     }
     assert by_day == {when: number for when, number in wanted.items() if number}
 
@@ -75,7 +75,11 @@ def test_orders__payments_of_delivered_ones_have_the_scenarios_shares(
     quarter: Quarter, scenario: str
 ) -> None:
     """Of the base world, over the horizon, within 2 points; an outage leaves few deliveries."""
-    made = run(scenario, multiplier=40.0) if scenario == "warehouse-outage" else quarter(scenario)
+    made = (
+        run(scenario, multiplier=40.0, **QUARTER)
+        if scenario == "warehouse-outage"
+        else quarter(scenario)
+    )
     delivered = restored(made, "status").filter(pl.col("status") == "Delivered").select("order_id")
     paid = restored(made, "payment_status").join(delivered, on="order_id")["payment_status"]
     shares = made.plan.scenario.distributions.payment_status.shares()

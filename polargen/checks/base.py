@@ -79,6 +79,7 @@ class Found:
         what: what is wrong with such a row, in words.
         show: columns whose values an example shows.
         reads: (table, column) pairs that this finding rests on; None: those of the rule.
+        part_of: kind of document whose labels excuse the rows, if not their own.
     """
 
     rows: Rows
@@ -86,6 +87,7 @@ class Found:
     what: str
     show: tuple[str, ...] = ()
     reads: tuple[tuple[str, str], ...] | None = None
+    part_of: str | None = None
 
 
 @dataclass(frozen=True)

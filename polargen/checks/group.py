@@ -149,15 +149,20 @@ class Group:
         visits = self["maintenance_visits"]
         return np.where(visits.valid("root_visit_id"), visits["root_visit_id"], visits.key)
 
-    def documents(self, table: str, index: I64) -> tuple[str, I64]:
-        """Return what rows are part of: (kind, ids)."""
+    def documents(self, table: str, index: I64) -> dict[str, I64]:
+        """Return what rows are part of: kind -> ids, -1 where a row is part of another kind."""
+        rows = self[table]
         if table in ORDER_FAMILY:
-            return "orders", self[table]["order_id"][index]
+            return {"orders": rows["order_id"][index]}
         if table == "inventory_movements":
-            return "products", self[table]["product_id"][index]
+            ordered = rows.valid("order_id")[index]
+            return {
+                "orders": np.where(ordered, rows["order_id"][index], NEVER),
+                "products": np.where(ordered, NEVER, rows["product_id"][index]),
+            }
         if table == "maintenance_visits":
-            return table, self.chain()[index]
-        return table, self[table].key[index]
+            return {table: self.chain()[index]}
+        return {table: rows.key[index]}
 
     def entities(self, table: str, index: I64) -> list[tuple[str, I64, I64]]:
         """Return the rows that audit rows or labels speak of: (table, their rows, places)."""
@@ -204,8 +209,10 @@ class Excuses:
 
     def _add(self, group: Group, table: str, column: str, index: I64) -> None:
         pair = (table, column)
-        kind, ids = group.documents(table, index)
-        self._documents.setdefault(pair, {}).setdefault(kind, []).append(ids)
+        for kind, ids in group.documents(table, index).items():
+            ids = ids[ids != NEVER]
+            if len(ids):
+                self._documents.setdefault(pair, {}).setdefault(kind, []).append(ids)
         self._keys.setdefault(pair, []).append(group[table].key[index])
         links = self._links.setdefault(pair, {})
         for linked, values in group.links(table, index).items():
@@ -240,7 +247,9 @@ class Excuses:
             return np.zeros(len(rows), dtype=bool)
         return np.isin(rows.key, np.concatenate(keys))
 
-    def covers(self, reads: Reads, group: Group, table: str, index: I64) -> Bool:
+    def covers(
+        self, reads: Reads, group: Group, table: str, index: I64, part_of: str | None = None
+    ) -> Bool:
         """Return which of some rows are excused by a label on one of the fields read.
 
         Args:
@@ -248,21 +257,25 @@ class Excuses:
             group: that holds the rows.
             table: of the rows.
             index: which rows.
+            part_of: kind of document that the rows are judged as part of, if not their own.
         """
         if table in ("audit_logs", "anomaly_labels"):
             result = np.zeros(len(index), dtype=bool)
             for name, rows, places in group.entities(table, index):
                 known = rows >= 0
-                result[places[known]] = self.covers(reads, group, name, rows[known])
+                result[places[known]] = self.covers(reads, group, name, rows[known], part_of)
             return result
         links = group.links(table, index)
-        kind, ids = group.documents(table, index)
+        documents = group.documents(table, index)
+        if part_of is not None:
+            documents = {part_of: links[part_of]}
         result = np.zeros(len(index), dtype=bool)
         for pair in reads:
             for linked, lists in self._documents.get(pair, {}).items():
                 if linked in links:
                     result |= np.isin(links[linked], np.concatenate(lists))
             for linked, lists in self._links.get(pair, {}).items():
-                if linked == kind:
-                    result |= np.isin(ids, np.concatenate(lists))
+                if linked in documents:
+                    ids = documents[linked]
+                    result |= (ids != NEVER) & np.isin(ids, np.concatenate(lists))
         return result

@@ -251,6 +251,8 @@ class Rows:
         if not isinstance(self.source, Frame):
             return int(self.source.column(name).null_count)
         values: Any = self.source[name]
+        if isinstance(values, pa.Array):
+            return int(values.null_count)
         return int(np.count_nonzero(~values.valid)) if isinstance(values, Nullable) else 0
 
     def plain(self, name: str) -> Plain:
@@ -312,10 +314,14 @@ def _plain_of_values(values: Any) -> Plain:
     mask = None
     if isinstance(values, Nullable):
         values, mask = values.values, values.valid
-    if not isinstance(values, np.ndarray):
-        size = len(values.index) if isinstance(values, Gather) else len(values)
-        return _no_values(size, mask)
-    return Plain(values, mask)
+    if isinstance(values, np.ndarray):
+        return Plain(values, mask)
+    if isinstance(values, Gather):
+        return _no_values(len(values.index), mask)
+    if values.null_count:
+        shown = values.is_valid().to_numpy(zero_copy_only=False)
+        mask = shown if mask is None else mask & shown
+    return _no_values(len(values), mask)
 
 
 def _plain_of_series(column: Column, series: pl.Series) -> Plain:

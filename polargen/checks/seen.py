@@ -166,7 +166,7 @@ class TextSet:
     def _spill(self) -> None:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="polargen-verify-")
-        records = np.concatenate(self._buffer)
+        records = self._in_memory()
         part = (records["high"] >> np.uint64(57)).astype(np.int64)
         order = np.argsort(part, kind="stable")
         edges = np.searchsorted(part[order], np.arange(_PARTITIONS + 1))
@@ -175,9 +175,12 @@ class TextSet:
                 file.write(records[order[edges[number] : edges[number + 1]]].tobytes())
         self._buffer, self._buffered = [], 0
 
+    def _in_memory(self) -> np.ndarray:
+        return np.concatenate([np.empty(0, dtype=_RECORD), *self._buffer])
+
     def _partitions(self) -> Iterator[np.ndarray]:
         if self._folder is None:
-            yield np.concatenate([np.empty(0, dtype=_RECORD), *self._buffer])
+            yield self._in_memory()
             return
         self._spill()
         for number in range(_PARTITIONS):

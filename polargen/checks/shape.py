@@ -18,6 +18,7 @@ from polargen.schema.sales import ORDER_STATUSES, PAYMENT_STATUSES
 HORIZON_DAYS = 90
 MIN_ORDERS = 10_000
 MIN_DAYS = 60
+MIN_TIMED = 500
 STATUS_TOLERANCE = 0.02
 TOP_TOLERANCE = 0.03
 RATE_TOLERANCE = 0.01
@@ -178,7 +179,9 @@ class LabelledShare(_Shape):
     def check(self, group: Group) -> Findings:
         orders = group["orders"]
         if len(orders) and self.context.scenario:
-            labelled = labelled_orders(group, _BEFALL)
+            labelled = labelled_orders(group, (*_BEFALL, "invalid_data"))
+            repeated = group.at("orders", "duplicate_of_order_id")
+            labelled[repeated[repeated >= 0]] = True
             eligible = labelled | self._eligible_orders(group)
             mine = is_base(orders)
             self._labelled += int(np.count_nonzero(labelled & mine))
@@ -211,7 +214,7 @@ class LabelledShare(_Shape):
         share = self._labelled / max(self._eligible, 1)
         what = f"orders: {share:.3f} of {self._eligible:,} eligible are labelled, wanted {rate:.3f}"
         wrong = []
-        if any(name in types for name in _BEFALL) and self._eligible >= MIN_ORDERS:
+        if set(types) - {"maintenance_failure"} and self._eligible >= MIN_ORDERS:
             off = abs(share - rate) - 3 * float(np.sqrt(rate * (1 - rate) / self._eligible))
             wrong = [what] if off > RATE_TOLERANCE else []
         yield said("anomaly_labels", self._eligible, [what, *figures], wrong)
@@ -276,8 +279,8 @@ class Timing(_Shape):
     def finish(self) -> Findings:
         total = self._count.sum()
         expected = self._wanted / max(self._wanted.sum(), 1e-12)
-        margin = TIMING_TOLERANCE
-        judged = total >= MIN_ORDERS // 4
+        margin = TIMING_TOLERANCE + 2 * np.sqrt(expected * (1 - expected) / max(total, 1))
+        judged = total >= MIN_TIMED
         yield compare(
             "payments", "days from due", TIMING_NAMES, self._count, expected, margin, judged
         )
@@ -321,7 +324,7 @@ def labelled_orders(group: Group, types: Sequence[str]) -> Bool:
         index = np.flatnonzero(labels.has("anomaly_type", *types))
     for table, row, _ in group.entities("anomaly_labels", index) if len(index) else ():
         if table in ORDER_FAMILY:
-            _, ids = group.documents(table, row[row >= 0])
+            ids = group[table]["order_id"][row[row >= 0]]
             marked[orders.index.find(ids)] = True
     return marked[:-1]
 

@@ -66,7 +66,8 @@ class StockChain:
         bad = np.zeros(len(rows), dtype=bool)
         bad[kept] = previous != expected
         shown = ("product_id", "location", "previous_stock")
-        yield Found(rows, bad, "previous_stock is not what the last movement left", shown)
+        what = "previous_stock is not what the last movement left"
+        yield Found(rows, bad, what, shown, part_of="products")
         starts = np.flatnonzero(first)
         here = slot[starts]
         early = created[starts] < self._at[here]
@@ -76,7 +77,8 @@ class StockChain:
         early &= here % 2 == 0
         bad = np.zeros(len(rows), dtype=bool)
         bad[kept[starts[early]]] = True
-        yield Found(rows, bad, "comes before a movement of an earlier group", shown)
+        what = "comes before a movement of an earlier group"
+        yield Found(rows, bad, what, shown, part_of="products")
         ends = np.append(starts[1:], len(slot))[: len(starts)] - 1
         self._stock[here] = new[ends]
         self._at[here], self._id[here] = created[ends], key[ends]

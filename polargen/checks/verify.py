@@ -279,7 +279,7 @@ def _judge(item: Rule, findings: Iterable[Found | Said], group: Group) -> RuleRe
         index = np.flatnonzero(found.bad)
         if group.excuses:
             reads = item.reads if found.reads is None else found.reads
-            excused = group.excuses.covers(reads, group, table, index)
+            excused = group.excuses.covers(reads, group, table, index, found.part_of)
             result.excused += int(np.count_nonzero(excused))
             index = index[~excused]
         if len(index):

@@ -23,7 +23,7 @@ from polargen.cli import dictionary, options, output
 @click.option(
     "--scenario",
     metavar="NAME|FILE",
-    shell_complete=options._complete_scenario,
+    shell_complete=options.complete_scenario,
     help="Show each value of a scenario, and the file and line it came from.",
 )
 @click.option(

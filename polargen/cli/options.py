@@ -33,9 +33,10 @@ _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECA
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-def _complete_scenario(
+def complete_scenario(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
+    """Return the scenarios whose names begin so, and leave files to the shell."""
     from polargen.scenario import get_scenario_manager
 
     names = [n for n in get_scenario_manager().list_scenarios() if n.startswith(incomplete)]
@@ -67,7 +68,7 @@ def scenario_options(command: _F) -> _F:
             default="normal-ops",
             show_default=True,
             metavar="NAME|FILE",
-            shell_complete=_complete_scenario,
+            shell_complete=complete_scenario,
             help="What the data looks like.",
         ),
     ):

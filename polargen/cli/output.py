@@ -55,12 +55,17 @@ def counted(number: int, one: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as 0.52 s, 12.3 s, 4 min 05 s, 2 h 07 min."""
+    """Return how long something took: 0.52 s, 12.3 s, 4 min 05 s, 2 h 07 min."""
     if seconds < 10:
         return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 60 else left(seconds)
+
+
+def left(seconds: float) -> str:
+    """Return how long something will take: 5 s, 4 min 05 s, 2 h 07 min."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    if minutes == 0:
+        return f"{rest} s"
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from polargen.cli.output import duration
+from polargen.cli.output import left
 
 if TYPE_CHECKING:
     from polargen.progress import Progress
@@ -46,7 +46,7 @@ class Look:
         if self.rows:
             said += [f"{self.rows:,} rows", f"{self.rows_per_s:,.0f} rows/s", self.table]
         if self.seconds_left:
-            said.append(f"{duration(max(1, round(self.seconds_left)))} left")
+            said.append(f"{left(self.seconds_left)} left")
         return [text for text in said if text]
 
 

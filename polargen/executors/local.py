@@ -24,8 +24,7 @@ from polargen.generators.base import register_generator, registered
 
 _SINGLE_THREADED = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _START = (
-    "import sys; sys.path[:] = {path!r}; "
-    "from polargen.executors.local import serve; serve({fd})"
+    "import sys; sys.path[:] = {path!r}; from polargen.executors.local import serve; serve({fd})"
 )
 
 

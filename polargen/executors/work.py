@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -85,6 +86,39 @@ class GroupResult:
     blocks: tuple[BlockResult, ...]
     totals: Totals | None
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a resumed run needs of a finished group."""
+        return {
+            "blocks": [
+                {
+                    "block": block.block,
+                    "rows": dict(block.rows),
+                    "digests": dict(block.digests),
+                    "tally": {kind: list(pair) for kind, pair in block.tally.items()},
+                }
+                for block in self.blocks
+            ],
+            "totals": None if self.totals is None else self.totals.to_json(),
+            "seconds": dict(self.seconds),
+        }
+
+    @classmethod
+    def from_json(
+        cls, group: int, parts: tuple[PartRecord, ...], extra: Mapping[str, Any]
+    ) -> GroupResult:
+        """Read what `to_json` gave."""
+        blocks = tuple(
+            BlockResult(
+                block["block"],
+                block["rows"],
+                block["digests"],
+                {kind: (pair[0], pair[1]) for kind, pair in block["tally"].items()},
+            )
+            for block in extra["blocks"]
+        )
+        totals = None if extra["totals"] is None else Totals.from_json(extra["totals"])
+        return cls(group, parts, blocks, totals, extra["seconds"])
 
 
 def groups_of(plan: Plan, blocks_per_group: int = 1) -> tuple[tuple[Block, ...], ...]:

@@ -27,7 +27,7 @@ from polargen.generators.life import (
     schedule_attempts,
 )
 from polargen.generators.market import Market, uniform_instants
-from polargen.generators.paying import OFFICE_HOURS, PAID, Paying, payment_status
+from polargen.generators.paying import OFFICE_HOURS, Paying, payment_status
 from polargen.generators.placing import Draws, Placing
 from polargen.generators.shortage import Shortage, commit_after, draw_shortage
 
@@ -186,10 +186,9 @@ def _tally(
 def _delay_payment(work: _Work, at: np.ndarray) -> None:
     """The payment comes 15-89 days after the due date; after the as-of date there is none.
 
-    An order of a bulk cycle is then paid apart from it. One that is unpaid anyway stays so: its
-    label speaks of the row as a whole.
+    An order of a bulk cycle is then paid apart from it. Where an order that is Overdue anyway
+    stays so, its label speaks of the row as a whole.
     """
-    at = at[work.now.paying.status[at] == PAID]
     days, paying = work.market.days, work.now.paying
     due = work.placing.due[at]
     low, high = due + np.int32(PAYMENT_DELAY_DAYS[0]), due + np.int32(PAYMENT_DELAY_DAYS[1])

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -191,29 +192,26 @@ class MockDataOrchestrator:
     ) -> dict[int, GroupResult]:
         """Make every group that is not there yet; masters last, from the facts' totals."""
         tracker.phase("generating")
+        plan = settings.plan
         results: dict[int, GroupResult] = {}
+        totals = Totals.zero(plan.companies, plan.products)
+
+        def keep(result: GroupResult, *, kept: bool = False) -> None:
+            if not kept:
+                sink.record_group(result.group, result.parts, result.to_json())
+            if result.totals is not None:
+                result.totals.add_to(totals)
+            results[result.group] = replace(result, totals=None)
+            for block in result.blocks:
+                tracker.block_done(block.rows, kept=kept)
+
         for group, record in sink.existing_groups().items():
-            results[group] = GroupResult.from_json(group, record.parts, record.extra)
-            for block in results[group].blocks:
-                tracker.block_done(block.rows, kept=True)
+            keep(GroupResult.from_json(group, record.parts, record.extra), kept=True)
         masters = [n for n, blocks in enumerate(groups) if blocks[0].kind == "masters"]
         facts = [n for n in range(len(groups)) if n not in results and n not in set(masters)]
         facts.sort(key=lambda n: -sum(block.units for block in groups[n]))
-        executor = LocalExecutor(settings, self._workers(expected))
-
-        def keep(result: GroupResult) -> None:
-            results[result.group] = result
-            sink.record_group(result.group, result.parts, result.to_json())
-            for block in result.blocks:
-                tracker.block_done(block.rows)
-
-        for result in executor.run(facts):
+        for result in LocalExecutor(settings, self._workers(expected)).run(facts):
             keep(result)
-        plan = settings.plan
-        totals = Totals.zero(plan.companies, plan.products)
-        for result in results.values():
-            if result.totals is not None:
-                totals.add(result.totals)
         for group in masters:
             if group not in results:
                 keep(run_group(settings, group, totals))

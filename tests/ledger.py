@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -960,7 +961,12 @@ MASTERS = ("users", "companies", "branches", "products")
 
 def groups() -> list[Frames]:
     """Return the groups: sessions, visits, orders to April, orders from May on, masters."""
-    return [
+    return [dict(frames) for frames in _groups()]
+
+
+@cache
+def _groups() -> tuple[Frames, ...]:
+    return (
         {"audit_logs": logs(1, session_logs())},
         {
             "maintenance_visits": frame("maintenance_visits", VISITS),
@@ -976,7 +982,7 @@ def groups() -> list[Frames]:
             "products": frame("products", PRODUCTS),
             "audit_logs": logs(4001, LOGS_MASTERS),
         },
-    ]
+    )
 
 
 def context(**other: Any) -> Context:

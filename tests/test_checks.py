@@ -16,7 +16,7 @@ from ledger import instant
 from polargen.checks import Report, check_block, rules
 from polargen.columns import Frame, polars_to_arrow
 from polargen.errors import VerificationError
-from polargen.schema import TABLES
+from polargen.schema import TABLES, Column, Table
 
 
 def at(text: str) -> Any:
@@ -507,3 +507,34 @@ def test_report__shows_a_line_for_each_rule_and_examples_of_what_is_wrong() -> N
 def test_report__counts_a_row_once() -> None:
     report = check(("orders", having(7, subtotal=999, item_count=2)))
     assert report["R12"].breaches == 1
+
+
+NOTES = Table(
+    "order_notes",
+    "orderNotes",
+    "What was said about orders.",
+    "note_id",
+    (
+        Column("note_id", "key", "Key.", low=1),
+        Column("order_id", "key", "The order.", references="orders"),
+        Column("stars", "int", "How it went.", low=1, high=5),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("note", "wrong"),
+    [
+        ({"note_id": 1, "order_id": 5, "stars": 3}, []),
+        ({"note_id": 1, "order_id": 99, "stars": 3}, ["R02"]),
+        ({"note_id": 1, "order_id": 5, "stars": 6}, ["R06"]),
+        ({"note_id": None, "order_id": 5, "stars": 3}, ["R01", "R06"]),
+    ],
+)
+def test_table_of_a_plug_in__keeps_the_rules_of_keys(
+    note: dict[str, Any], wrong: list[str]
+) -> None:
+    groups: list[Any] = ledger.groups()
+    groups[3]["order_notes"] = pl.DataFrame([note], schema=NOTES.polars_schema)
+    report = verify(groups, ledger.context(tables={**TABLES, "order_notes": NOTES}))
+    assert report.failed == wrong

@@ -61,6 +61,13 @@ def test_rules__hold_with_every_type_of_anomaly(everything: tuple[Frames, Contex
     assert report["R51"].rows
 
 
+def test_duplicates__come_before_their_company_stops() -> None:
+    # a run in which a company stops a few minutes after an order that is repeated
+    result = run(profile("anomaly-heavy", types=ALL_TYPES), "2024-04-10", 1.0, format="memory")
+    report = verify([dict(result.frames)], context_of(result.manifest))
+    assert report["R43"].breaches == 0, report["R43"].examples
+
+
 def has(column: str, *values: str) -> pl.Expr:
     return pl.col(column).cast(pl.String).is_in(values)
 
@@ -278,9 +285,14 @@ def test_report__is_the_same_for_one_group_or_many(tmp_path: Path) -> None:
         name: pl.concat([dataset.read(name, group) for group in dataset.groups])
         for name in dataset.tables
     }
-    one = verify([whole], context_of(dataset.manifest))
-    many: Report = verify_dataset(folder)
-    assert one.ok
-    assert many.ok
-    assert one["R50"].rows == many["R50"].rows
-    assert one["R19"].excused == many["R19"].excused
+    one, many = verify([whole], context_of(dataset.manifest)), verify_dataset(folder)
+    assert len(dataset.groups) > 1
+    for number in one.results:
+        assert summary(one, number) == summary(many, number)
+
+
+def summary(report: Report, number: str) -> tuple[Any, ...]:
+    result = report[number]
+    # masters are judged in their own group, and once more at the end of all
+    rows = 0 if number in ("R19", "R31", "D09", "D10") else result.rows
+    return number, rows, result.breaches, result.excused, result.figures

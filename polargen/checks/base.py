@@ -36,6 +36,7 @@ class Context:
         scenario: resolved, camelCase keys; empty: shapes are not judged.
         planned: rows by table, as planned; also "duplicates" (of orders) and "root_visits".
         recorded: rows by table, as the manifest states them.
+        unmet: shares that the plan says cannot hold in this window -> what it expects instead.
         tables: declarations of all tables, those of plug-ins too.
         eligible: rows that an anomaly could befall, as the manifest states them, by what it names.
     """
@@ -47,6 +48,7 @@ class Context:
     planned: Mapping[str, int] = field(default_factory=dict)
     recorded: Mapping[str, int] = field(default_factory=dict)
     eligible: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unmet: Mapping[str, float] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=lambda: TABLES)
 
     @cached_property

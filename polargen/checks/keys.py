@@ -12,7 +12,7 @@ from polargen.checks.base import Context, Findings, Found, Said, rule
 from polargen.checks.group import MASTERS, Group
 from polargen.checks.rows import Array, Bool, Lists, Rows
 from polargen.checks.seen import KeySet, TextSet, hashes
-from polargen.schema import TABLES, Column, Kind
+from polargen.schema import Column, Kind
 
 _TEXTS = ("text", "label")
 _MONEY = ("money", "money_total")
@@ -150,7 +150,7 @@ class Counts:
 
     def __init__(self, masters: Mapping[str, Rows], context: Context) -> None:
         self._context = context
-        self._counts: dict[str, int] = dict.fromkeys((*TABLES, *_PLANNED), 0)
+        self._counts: dict[str, int] = dict.fromkeys((*context.tables, *_PLANNED), 0)
 
     def check(self, group: Group) -> Findings:
         for table in group.tables:

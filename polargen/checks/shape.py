@@ -69,14 +69,29 @@ class StatusShares(_Shape):
         yield from ()
 
     def finish(self) -> Findings:
-        shares = self.context.scenario["distributions"]
-        judged = self._status.sum() >= MIN_ORDERS and self.days >= MIN_DAYS
-        for title, names, count, wanted in (
-            ("status", ORDER_STATUSES, self._status, shares["orderStatus"]),
-            ("payment of delivered", PAYMENT_STATUSES, self._payment, shares["paymentStatus"]),
-        ):
-            expected = [float(wanted.get(name, 0.0)) for name in names]
-            yield compare("orders", title, names, count, expected, STATUS_TOLERANCE, judged)
+        shares, unmet = self.context.scenario["distributions"], self.context.unmet
+        judged = bool(self._status.sum() >= MIN_ORDERS and self.days >= MIN_DAYS)
+        expected = [float(shares["orderStatus"].get(name, 0.0)) for name in ORDER_STATUSES]
+        possible = not any(name.startswith("orderStatus") for name in unmet)
+        yield compare(
+            "orders",
+            "status",
+            ORDER_STATUSES,
+            self._status,
+            expected,
+            STATUS_TOLERANCE,
+            judged and possible,
+        )
+        wanted = dict(shares["paymentStatus"])
+        for name in ("Paid", "Overdue"):
+            wanted[name] = unmet.get(f"paymentStatus.{name}", wanted.get(name, 0.0))
+        wanted["Pending"] = max(0.0, 1.0 - wanted["Paid"] - wanted["Overdue"])
+        expected = [float(wanted[name]) for name in PAYMENT_STATUSES]
+        # delivered orders can be few where most are still open
+        noise = 2 * np.sqrt(np.multiply(expected, np.subtract(1.0, expected)))
+        margin = STATUS_TOLERANCE + noise / np.sqrt(max(self._payment.sum(), 1))
+        title = "payment of delivered"
+        yield compare("orders", title, PAYMENT_STATUSES, self._payment, expected, margin, judged)
 
 
 @rule("S2", "top 20 % of products", warning=True)

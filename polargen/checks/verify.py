@@ -240,6 +240,7 @@ def context_of(manifest: Manifest, tables: Mapping[str, Table] = TABLES) -> Cont
         },
         recorded={name: entry.rows for name, entry in manifest.tables.items()},
         eligible={name: (c.eligible, c.labelled) for name, c in manifest.labels.items()},
+        unmet={share.name: share.expected for share in plan.unmet},
         tables=tables,
     )
 

@@ -70,11 +70,11 @@ def main(args: Sequence[str] | None = None) -> int:
     with _sigterm() as terminated:
         try:
             code = app.main(given, prog_name=NAME, standalone_mode=False)
-            sys.stdout.flush()
+            _flush()
             return code if isinstance(code, int) else 0
+        except SystemExit as stop:  # of click: completion is done, or nobody reads any more
+            return PIPE_CLOSED if stop.code == 1 else 0
         except BrokenPipeError:
-            # Whoever read has seen enough; the interpreter must not flush the rest at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return PIPE_CLOSED
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last to hear of it
             if "--debug" in given and not isinstance(error, click.ClickException):
@@ -83,6 +83,15 @@ def main(args: Sequence[str] | None = None) -> int:
             for line in lines:
                 click.echo(f"{NAME}: {line}", err=True)
             return code
+
+
+def _flush() -> None:
+    """Write what is left of stdout; if that fails, keep the interpreter from trying again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _judge(error: BaseException, given: Sequence[str], terminated: bool) -> tuple[int, list[str]]:
@@ -102,8 +111,7 @@ def _judge(error: BaseException, given: Sequence[str], terminated: bool) -> tupl
         first, *more = str(error).splitlines()
         return error.exit_code, [first, *([more[-1], _REPORT] if more else [])]
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return TARGET, [f"{where}{error.strerror or error}; nothing was written there"]
+        return TARGET, [f"{error.filename or 'output'}: {error.strerror or error}; choose another"]
     return FAILED, [f"internal error: {type(error).__name__}: {error}", _REPORT]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from polargen.cli import options, output
@@ -32,8 +30,6 @@ def verify(ctx: click.Context, folder: str, quiet: bool, as_json: bool) -> None:
     from polargen.generators import all_tables
 
     tables = all_tables()
-    if not quiet and not sys.stderr.isatty():
-        output.note(f"verifying {folder}")
     with watching(quiet) as watch:
         watch(Look(f"reading the files of {folder}"))
         damage = Dataset.open(folder, tables).check_files()

@@ -26,9 +26,10 @@ from polargen.blocks import (
 from polargen.columns import Frame
 from polargen.digest import digest
 from polargen.errors import RunError, VerificationError
+from polargen.executors.memory import release_excess
 from polargen.generators import BaseGenerator, all_tables, generators, invalid_data
 from polargen.generators.labels import Labels
-from polargen.generators.totals import Totals
+from polargen.generators.totals import PackedTotals, Totals
 from polargen.generators.world import build_world
 from polargen.plan import Plan
 from polargen.schema import Table
@@ -77,14 +78,14 @@ class GroupResult:
         group: number.
         parts: as the sink recorded them.
         blocks: in order.
-        totals: sums of the group's orders, None without orders.
+        totals: sums of the group's orders, None without orders or once they are added up.
         seconds: spent by table maker ("orders", ...), and by "checks", "digests", "sink".
     """
 
     group: int
     parts: tuple[PartRecord, ...]
     blocks: tuple[BlockResult, ...]
-    totals: Totals | None
+    totals: PackedTotals | None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -117,7 +118,7 @@ class GroupResult:
             )
             for block in extra["blocks"]
         )
-        totals = None if extra["totals"] is None else Totals.from_json(extra["totals"])
+        totals = None if extra["totals"] is None else PackedTotals.from_json(extra["totals"])
         return cls(group, parts, blocks, totals, extra["seconds"])
 
 
@@ -174,7 +175,9 @@ def run_group(settings: WorkSettings, group: int, totals: Totals | None = None) 
         started = time.perf_counter()
         parts = tuple(writer.close())
         _spend(seconds, "sink", started)
-    return GroupResult(group, parts, tuple(results), own, seconds)
+    release_excess()
+    packed = None if own is None else own.packed()
+    return GroupResult(group, parts, tuple(results), packed, seconds)
 
 
 def make_block(
@@ -202,6 +205,7 @@ def make_block(
         _spend(seconds, generator.name, started)
     invalid_data.inject(context, frames)
     frames[ANOMALY_LABELS.name] = context.labels.frame(context)
+    context.book = None  # it refers back to the context, and would wait for the collector
     for name, frame in frames.items():
         room = KEYS_PER_UNIT.get(name, 0) * block.units
         if room and len(frame) > room:

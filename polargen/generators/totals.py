@@ -52,32 +52,52 @@ class Totals:
             closing_stock=np.full(products, -1, dtype=np.int64),
         )
 
-    def add(self, other: Totals) -> None:
-        """Add another block's totals; the order of blocks does not matter."""
+    def packed(self) -> PackedTotals:
+        """Return the totals as they travel and are kept: what differs from `zero` only."""
+        zero = type(self).zero(len(self.unpaid_orders), len(self.total_sold))
+        columns: dict[str, tuple[I32, I64]] = {}
         for item in fields(self):
-            mine, theirs = getattr(self, item.name), getattr(other, item.name)
-            if item.name == "oldest_overdue_due_day":
-                np.minimum(mine, theirs, out=mine)
-            elif item.name == "closing_stock":
-                np.maximum(mine, theirs, out=mine)
-            else:
-                mine += theirs
+            values = getattr(self, item.name)
+            at = np.flatnonzero(values != getattr(zero, item.name)).astype(np.int32)
+            columns[item.name] = (at, values[at].astype(np.int64))
+        return PackedTotals(columns)
 
-    def to_json(self) -> dict[str, str]:
+
+@dataclass(frozen=True)
+class PackedTotals:
+    """Totals of one group: by column, the indices that have any, and their values."""
+
+    columns: Mapping[str, tuple[I32, I64]]
+
+    def add_to(self, totals: Totals) -> None:
+        """Add these to the totals of a run."""
+        for name, (at, values) in self.columns.items():
+            target = getattr(totals, name)
+            if name == "oldest_overdue_due_day":
+                target[at] = np.minimum(target[at], values)
+            elif name == "closing_stock":
+                target[at] = np.maximum(target[at], values)
+            else:
+                target[at] += values
+
+    def to_json(self) -> dict[str, list[str]]:
         """Return the totals as text that JSON can hold."""
-        return {
-            item.name: base64.b85encode(zlib.compress(getattr(self, item.name).tobytes())).decode()
-            for item in fields(self)
-        }
+        return {name: [_text(at), _text(values)] for name, (at, values) in self.columns.items()}
 
     @classmethod
-    def from_json(cls, text: Mapping[str, str]) -> Totals:
+    def from_json(cls, text: Mapping[str, list[str]]) -> PackedTotals:
         """Read what `to_json` wrote."""
-        columns: dict[str, Any] = {
-            item.name: np.frombuffer(
-                bytearray(zlib.decompress(base64.b85decode(text[item.name]))),
-                dtype=np.int32 if item.name == "oldest_overdue_due_day" else np.int64,
-            )
-            for item in fields(cls)
-        }
-        return cls(**columns)
+        return cls(
+            {
+                name: (_array(at, np.int32), _array(values, np.int64))
+                for name, (at, values) in text.items()
+            }
+        )
+
+
+def _text(values: I32 | I64) -> str:
+    return base64.b64encode(zlib.compress(values.tobytes(), 1)).decode("ascii")
+
+
+def _array(text: str, dtype: type) -> Any:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=dtype)

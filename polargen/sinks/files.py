@@ -245,7 +245,7 @@ class FileSink(ABC):
             "extra": dict(record.extra),
         }
         self._folder.save_group(group, document)
-        self._groups[group] = record
+        self._groups[group] = GroupRecord(group, record.parts)  # what else there is lies on disk
 
     def commit(self, manifest: Manifest, prove: Callable[[Path], None] | None = None) -> Manifest:
         """See `Sink`."""

@@ -1,0 +1,58 @@
+# `make` lists the targets. Everything happens in .venv, made from the first Python 3.11 or later.
+
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(OLDEST)' 2> /dev/null && echo "$$python" && break; done)
+DEMO := out/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs bench golden build clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## make, verify and show a quarter of normal-ops in out/demo
+	$(BIN)/polargen generate --scenario normal-ops --from 2024-01-01 --to 2024-03-31 --seed 12345 \
+		-o $(DEMO) --verify
+	@echo "The commands are in $(BIN); to use them as shown:  . $(BIN)/activate"
+
+test: $(VENV)/.dev ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## check format, style and types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev ## run the commands in the documents and write what they print
+	$(BIN)/python scripts/update_docs.py
+
+bench: $(VENV)/.bench ## measure polargen and its peers, into benchmarks/results
+	$(BIN)/python -m benchmarks.run
+
+golden: $(VENV)/.dev ## write the golden digests anew, after a wanted change of the data
+	POLARGEN_GOLDEN=write $(BIN)/python -m pytest tests/test_determinism.py
+
+build: $(VENV)/.dev ## build a wheel into dist
+	$(BIN)/python -m build --wheel
+
+clean: ## remove .venv and what was built
+	rm -rf $(VENV) build dist
+
+$(VENV)/.demo: pyproject.toml
+	@$(MAKE) --no-print-directory install EXTRAS= MARK=$@
+
+$(VENV)/.dev: pyproject.toml
+	@$(MAKE) --no-print-directory install EXTRAS='[dev,embedded]' MARK=$@
+
+$(VENV)/.bench: pyproject.toml
+	@$(MAKE) --no-print-directory install EXTRAS='[dev,embedded,bench]' MARK=$@
+
+.PHONY: install
+install:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or later found; install one" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRAS)'
+	@touch $(MARK)

@@ -590,7 +590,7 @@ def test_second_run__into_the_same_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_resume__continues_a_killed_run_with_its_seed_and_dates(tmp_path: Path) -> None:
-    asked = ("--multiplier", "40", "--quiet", "-o", "out/demo")
+    asked = ("--multiplier", "15", "--quiet", "-o", "out/demo")
     process = command("generate", *asked, "--workers", "2", cwd=tmp_path)
     end = time.monotonic() + 60
     while not list(tmp_path.glob("out/demo.partial/_groups/*.json")) and time.monotonic() < end:

@@ -35,8 +35,13 @@ def _orders(ctx: BlockContext, book: Book, frames: dict[str, Frame]) -> None:
     """A negative quantity, or a payment a day before its order."""
     placing = book.placing
     free = (book.befallen.anomaly == NO_ANOMALY) & ~placing.is_duplicate
-    rate = anomalies.row_rate(ctx.plan, placing.day) * anomalies.type_share(ctx.plan)
-    hit = free & chance(book.draws.u32("invalid_data.orders"), rate)
+    free[placing.original] = False
+    rate = np.where(placing.is_duplicate, 0.0, anomalies.row_rate(ctx.plan, placing.day))
+    eligible, labelled = ctx.tally["orders"]
+    room = float(np.cumsum(np.where(free, rate, 0.0))[-1]) if free.any() else 0.0
+    left = max(0.0, float(np.cumsum(rate)[-1]) - labelled) if len(rate) else 0.0
+    scale = left / room if room else 0.0
+    hit = free & chance(book.draws.u32("invalid_data.orders"), np.minimum(rate * scale, 1.0))
     late = chance(book.draws.u32("invalid_data.kind"), 0.5) & (book.paying.status == PAID)
     items, payments = frames["order_items"], frames["payments"]
     lines = book.basket.offsets[:-1][hit & ~late]
@@ -55,10 +60,9 @@ def _orders(ctx: BlockContext, book: Book, frames: dict[str, Frame]) -> None:
     frames["payments"] = _with(payments, "payment_date", us)
     ctx.labels.add("invalid_data", "payments", "payment_date", payments.array("payment_id")[row],
                    before, us[row], "high", placing.order_us[chosen])  # fmt: skip
-    labelled = int(np.count_nonzero(hit))
-    ctx.tally["invalid_data"] = (int(np.count_nonzero(free)), labelled)
-    eligible, before_count = ctx.tally.get("orders", (0, 0))
-    ctx.tally["orders"] = (max(eligible, placing.base), before_count + labelled)
+    number = int(np.count_nonzero(hit))
+    ctx.tally["invalid_data"] = (placing.base, number)
+    ctx.tally["orders"] = (eligible, labelled + number)
 
 
 def _companies(ctx: BlockContext, frames: dict[str, Frame]) -> None:

@@ -84,8 +84,6 @@ def befall(
     life, slots = base
     n, plan = len(placing), ctx.plan
     rate = anomalies.row_rate(plan, placing.day) if plan.anomaly_types else np.zeros(n)
-    own = sum(name in anomalies.OWN_WAY for name in anomalies.order_types(plan))
-    rate = rate * (1.0 - own * anomalies.type_share(plan))
     rate[placing.base :] = 0.0
     eligible = _eligible(ctx, placing, life, base_paying)
     wanted = int(plan.anomaly_rate * anomalies.type_share(plan) * np.count_nonzero(rate))
@@ -104,7 +102,7 @@ def befall(
     )
     if not plan.anomaly_types:
         return now
-    _choose(ctx, draws, eligible, rate, waits, now)
+    _choose(ctx, placing, draws, eligible, rate, waits, now)
     _tally(ctx, placing, eligible, waits, now)
     work = _Work(ctx, market, placing, slots, draws, now)
     for name, change in _CHANGES.items():
@@ -143,25 +141,39 @@ def _waiting(basket: Basket, life: Life, shortage: Shortage) -> tuple[Bool, I32]
 
 def _choose(
     ctx: BlockContext,
+    placing: Placing,
     draws: Draws,
     eligible: dict[str, Bool],
     rate: np.ndarray,
     waits: Bool,
     now: Befallen,
 ) -> None:
-    """Give each order its type; orders that must wait count towards the rate."""
+    """Give each order its type; orders that must wait count towards the rate.
+
+    Duplicates and invalid data can befall any order, and get their part of the rate elsewhere.
+    """
+    types = anomalies.order_types(ctx.plan)
     any_type = waits.copy()
     for mask in eligible.values():
         any_type |= mask
-    any_type &= rate > 0.0
-    free = any_type & ~waits
-    target = float(np.cumsum(np.where(any_type, rate, 0.0))[-1]) if len(rate) else 0.0
-    room = float(np.cumsum(np.where(free, rate, 0.0))[-1]) if len(rate) else 0.0
-    scale = max(0.0, (target - int(np.count_nonzero(waits & any_type))) / room) if room else 0.0
-    hit = free & chance(draws.u32("anomalies.orders"), np.minimum(rate * min(scale, 1.0), 1.0))
+    free = any_type & ~waits & (rate > 0.0)
+    free[placing.original] = False  # a repeated order carries that anomaly
+    own = [name for name in types if name in anomalies.OWN_WAY]
+    target = _sum(rate) if own else _sum(np.where(any_type, rate, 0.0))
+    if "invalid_data" in own:
+        target -= _sum(rate) * anomalies.type_share(ctx.plan)
+    target -= len(placing) - placing.base + int(np.count_nonzero(waits[: placing.base]))
+    room = _sum(np.where(free, rate, 0.0))
+    scale = max(0.0, target / room) if room else 0.0
+    hit = free & chance(draws.u32("anomalies.orders"), np.minimum(rate * scale, 1.0))
     kind = anomalies.choose_type(eligible, draws.u32("anomalies.orders.type"))
     now.anomaly[hit] = kind[hit]
     now.anomaly[waits] = CODE["stock_shortage"]
+
+
+def _sum(values: np.ndarray) -> float:
+    """Return a sum that every processor rounds alike."""
+    return float(np.cumsum(values)[-1]) if len(values) else 0.0
 
 
 def _tally(
@@ -176,10 +188,12 @@ def _tally(
     if "stock_shortage" in ctx.plan.anomaly_types:
         number = int(np.count_nonzero(waits))
         ctx.tally["stock_shortage"] = (number, number)
+    again = len(placing) - placing.base
     if "duplicate_orders" in ctx.plan.anomaly_types:
-        ctx.tally["duplicate_orders"] = (placing.base, len(placing) - placing.base)
+        ctx.tally["duplicate_orders"] = (placing.base, again)
+    if any(name in anomalies.OWN_WAY for name in anomalies.order_types(ctx.plan)):
         any_type |= True
-    labelled = int(np.count_nonzero(now.anomaly != NO_ANOMALY)) + len(placing) - placing.base
+    labelled = int(np.count_nonzero((now.anomaly != NO_ANOMALY) & base)) + again
     ctx.tally["orders"] = (int(np.count_nonzero(any_type & base)), labelled)
 
 

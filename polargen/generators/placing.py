@@ -96,7 +96,8 @@ def place(ctx: BlockContext, market: Market) -> Placing:
     branch = _branches(ctx, company, order_us)
     original = _originals(ctx, len(index))
     if len(original):
-        again = _again(ctx, order_us[original])
+        stops = world.companies.closed_at[company[original]]
+        again = _again(ctx, order_us[original], stops)
         order_us = np.concatenate([order_us, again])
         day, company, branch = (np.append(a, a[original]) for a in (day, company, branch))
     extra = np.arange(len(original), dtype=np.int64) + plan.orders + block.duplicates_before
@@ -167,8 +168,8 @@ def _originals(ctx: BlockContext, orders: int) -> I32:
     return np.sort(lot[: ctx.block.duplicates]).astype(np.int32)
 
 
-def _again(ctx: BlockContext, order_us: I64) -> I64:
-    room = LAST_ORDER_US - calendar.local_us(order_us)
+def _again(ctx: BlockContext, order_us: I64, stops_us: I64) -> I64:
+    room = np.minimum(LAST_ORDER_US - calendar.local_us(order_us), stops_us - order_us)
     least = np.minimum(DUPLICATE_US[0], room // 2)
     most = np.minimum(DUPLICATE_US[1], room - 1)
     bits = ctx.stream("duplicates.order_date").u32(len(order_us))

@@ -40,6 +40,7 @@ FAR_US = 2**62  # the closing of a company that is open
 ZIPF_STEPS = 819  # .8 in 1/1024; Source: DOMAIN, orders.company_id
 STATUS_SHARES = (0.75, 0.10, 0.15)  # Source: DOMAIN, companies
 MACHINE_OWNED_SHARE = 0.6  # Source: DOMAIN, companies
+FEW_COMPANIES = 20  # ASSUMED; among more, one without a machine in 0.24**20 runs
 MACHINE_LEASED_SHARE = 0.4  # of the others
 # By `INDUSTRIES`; ASSUMED: mostly those who serve coffee.
 INDUSTRY_SHARES = (0.06, 0.17, 0.27, 0.12, 0.06, 0.12, 0.07, 0.05, 0.04, 0.04)
@@ -169,9 +170,14 @@ def branch_counts(seed: int, companies: int, ratio: float) -> I32:
 
 
 def machines(plan: Plan, table: str, index: I64) -> tuple[Bool, Bool]:
-    """Return which companies or branches own a machine, and which of the others lease one."""
+    """Return which companies or branches own a machine, and which of the others lease one.
+
+    In a run of a few companies they all have one, so that technicians have somewhere to go.
+    """
     owned = chance(plan.keyed(table + ".machine_owned", index), MACHINE_OWNED_SHARE)
     leased = chance(plan.keyed(table + ".machine_leased", index), MACHINE_LEASED_SHARE)
+    if plan.companies <= FEW_COMPANIES:
+        leased = np.ones(len(index), dtype=bool)
     return owned, leased & ~owned
 
 

@@ -33,7 +33,7 @@ bench: $(VENV)/.bench ## measure polargen and its peers, into benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
 golden: $(VENV)/.dev ## write the golden digests anew, after a wanted change of the data
-	POLARGEN_GOLDEN=write $(BIN)/python -m pytest tests/test_determinism.py
+	$(BIN)/python scripts/make_golden.py
 
 build: $(VENV)/.dev ## build a wheel into dist
 	$(BIN)/python -m build --wheel

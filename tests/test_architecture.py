@@ -179,33 +179,44 @@ def test_clock__is_read_by_the_outer_layers_only() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=str)
+PACKAGES = [path for path in FILES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.name))
 def test_all__is_complete_and_true(path: Path) -> None:
-    names = path.parent.relative_to(PACKAGE.parent).parts
-    module = importlib.import_module(".".join(names))
-    body = tree(path).body
-    if path.parent == PACKAGE:
-        found = {name for node in body for name in _imports_for_types(node)}
-        assert set(module._HOMES) == set(module.__all__)
-    else:
-        found = {name for node in body for name in _public_names(node, ".".join(names))}
+    name = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
+    module = importlib.import_module(name)
     listed = set(getattr(module, "__all__", ()))
-    assert found <= listed, f"missing in __all__: {sorted(found - listed)}"
-    for name in listed:
-        assert getattr(module, name) is not None
+    wanted = set(taken_from(name)) | set(passed_on(path, name))
+    if path.parent == PACKAGE:
+        wanted = {one for node in tree(path).body for one in _for_types(node)}
+        assert set(module._HOMES) == listed
+    assert wanted <= listed, f"missing in {name}.__all__: {sorted(wanted - listed)}"
+    for one in listed:
+        assert getattr(module, one) is not None
 
 
-def _public_names(node: ast.stmt, package: str) -> Iterator[str]:
-    """Yield what an __init__ shows: what it defines, and what it takes from its own package."""
-    names: list[str] = []
-    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package):
-        names = [item.asname or item.name for item in node.names]
-    elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        names = [node.name]
-    yield from (name for name in names if not name.startswith("_"))
+def taken_from(package: str) -> Iterator[str]:
+    """Yield the names that modules outside a package import from it itself."""
+    folder = PACKAGE.parent / Path(*package.split("."))
+    for path in FILES:
+        if folder in path.parents:
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module == package:
+                names = (item.name for item in node.names)
+                yield from (name for name in names if not (folder / f"{name}.py").exists())
 
 
-def _imports_for_types(node: ast.stmt) -> Iterator[str]:
+def passed_on(path: Path, package: str) -> Iterator[str]:
+    """Yield the names that a package takes from its modules and does not use itself."""
+    used = {node.id for node in ast.walk(tree(path)) if isinstance(node, ast.Name)}
+    for node in tree(path).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            yield from (item.name for item in node.names if item.name not in used)
+
+
+def _for_types(node: ast.stmt) -> Iterator[str]:
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         for item in node.body:
             if isinstance(item, ast.ImportFrom):

@@ -69,11 +69,12 @@ def test_help__examples_run(tmp_path: Path) -> None:
 
 
 def test_python__of_the_readme_runs(tmp_path: Path) -> None:
-    call, fixture = docs.blocks(README, "python")
-    done = subprocess.run(
-        [sys.executable, "-c", call], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert "grand_total" in done.stdout
+    call, fixture, orchestrator = docs.blocks(README, "python")
+    for code, shown in ((call, "grand_total"), (orchestrator, "4550 ")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        assert shown in done.stdout
     (tmp_path / "test_revenue.py").write_text(fixture)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(

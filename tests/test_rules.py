@@ -51,6 +51,20 @@ def test_rules__hold_on_a_single_day(dataset: Factory, scenario: str, day: str) 
     assert made["orders"].height == made.plan.scenario.entity_rates.orders_per_day
 
 
+@pytest.mark.parametrize("hours", [(0, 1), (1, 2), (22, 23), tuple(range(24))], ids=str)
+@pytest.mark.parametrize(
+    "window", [("2024-04-20", "2024-05-02"), ("2024-10-25", "2024-11-05")], ids=["spring", "autumn"]
+)
+def test_rules__hold_when_the_clocks_change_at_business_hours(
+    dataset: Factory, window: tuple[str, str], hours: tuple[int, ...]
+) -> None:
+    """Summer time begins on 26 April 2024 at 0 h and ends on 31 October at 24 h."""
+    weights = [1.0 if hour in hours else 0.0 for hour in range(24)]
+    changes = {"timeSeries.hourWeights": weights, "timeSeries.weekdayWeights": [1.0] * 7}
+    made = dataset("anomaly-heavy", changes, start=window[0], end=window[1])
+    assert made.report.failed == [], said(made.report)
+
+
 def test_rules__hold_over_three_years(dataset: Factory) -> None:
     changes = {"entityRates.ordersPerDay": 6, "entityRates.maintenanceVisitsPerWeek": 3}
     made = dataset("anomaly-heavy", changes, start="2022-05-17", end="2025-05-16")
@@ -58,7 +72,7 @@ def test_rules__hold_over_three_years(dataset: Factory) -> None:
     assert made.report.failed == [], said(made.report)
 
 
-@pytest.mark.parametrize("multiplier", [0.001, 0.1, 0.5])
+@pytest.mark.parametrize("multiplier", [0.001, 0.1])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_rules__hold_in_small_worlds(dataset: Factory, scenario: str, multiplier: float) -> None:
     made = dataset(scenario, multiplier=multiplier, seed=3)
@@ -99,7 +113,7 @@ def test_rules__hold_under_every_anomaly(
 @pytest.fixture(scope="module")
 def real() -> Made:
     """A small run with anomalies, bulk cycles and refunds, in memory."""
-    asked = {"start": "2024-02-01", "end": "2024-05-15", "seed": 1, "multiplier": 0.5}
+    asked = {"start": "2024-02-01", "end": "2024-05-15", "seed": 1, "multiplier": 0.3}
     types = ["payment_delay", "delivery_delay", "order_cancellation", "maintenance_failure"]
     return run("normal-ops", {"anomalyRate": 0.1, "anomalyConfig.types": types}, **asked)
 

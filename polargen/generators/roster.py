@@ -138,9 +138,10 @@ class Roster:
         minutes = self._shift_minutes[ramadan, self._kind[user]]
         early = integers(self._seed_words("users.login", user, day), 0, _EARLY_MS) * 1000
         late = integers(self._seed_words("users.logout", user, day), 0, _LATE_MS) * 1000
-        login = np.maximum(minutes[:, 0] * _MINUTE_US - early, 0)
+        # Subtracted from the instant, not the clock: summer time may skip the hour before a shift.
+        login = calendar.to_utc(day, minutes[:, 0] * _MINUTE_US) - early
         logout = np.minimum(minutes[:, 1] * _MINUTE_US + late, _LAST_WALL_US)
-        return calendar.to_utc(day, login), calendar.to_utc(day, logout)
+        return np.maximum(login, calendar.to_utc(day, 0)), calendar.to_utc(day, logout)
 
     def _duties(self, sales: I64) -> tuple[I64, I64]:
         """Return user ids by (shift, phase), and where each of the 14 lists starts."""

@@ -1,4 +1,4 @@
-"""Make a pinned run in a process of its own and print its digests: for tests of what may not matter.
+"""Make a pinned run in a process of its own and print its digests.
 
 ``python tests/digests.py '{"name": "normal-ops", "how": {"options": {"workers": 2}}}'``
 """

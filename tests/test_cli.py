@@ -569,6 +569,22 @@ def test_signal__rolls_back_and_keeps_the_earlier_data(
     assert content(tmp_path) == before
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.2, 0.4])
+def test_ctrl_c__while_workers_start_shows_no_traceback(tmp_path: Path, pause_s: float) -> None:
+    process = command("generate", *LONG, "-o", "out/demo", cwd=tmp_path, start_new_session=True)
+    end = time.monotonic() + 60
+    while not psutil.Process(process.pid).children() and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(pause_s)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+    done = finish(process)
+    assert done.code == 130
+    assert [line for line in done.err.splitlines() if "generating" not in line] == [
+        documented("stopped by Ctrl-C")
+    ]
+    assert content(tmp_path) == {}
+
+
 def test_killed_worker__rolls_back_and_says_so(tmp_path: Path) -> None:
     with started("-o", "out/demo", cwd=tmp_path) as process:
         workers = psutil.Process(process.pid).children()

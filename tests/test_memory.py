@@ -16,11 +16,17 @@ from polargen.dataset import Dataset
 ROOT = Path(__file__).parent.parent
 LIMIT_BYTES = 600 * 2**20
 SHORT = ("2024-01-01", "2024-02-29")
+# Days alike, so that the largest block is the same in both windows: that of a month of 31 days.
+FLAT = tuple(
+    part
+    for key in ("dailyJitter=0", "holidayWeight=1", "ramadanWeight=1")
+    for part in ("--set", f"timeSeries.{key}")
+)
 LONG = ("2024-01-01", "2024-08-27")  # four times the days, so four times the blocks
 
 
 def peaks(out: Path, window: tuple[str, str], workers: int) -> tuple[list[int], int]:
-    """Make about 1,400 orders a day and return each process's peak, and the rows made.
+    """Make 1,500 orders a day and return each process's peak, and the rows made.
 
     The workers' peaks come first, the orchestrator's last.
     """
@@ -29,6 +35,7 @@ def peaks(out: Path, window: tuple[str, str], workers: int) -> tuple[list[int], 
             *(sys.executable, "-m", "polargen", "generate", "--quiet", "-o", str(out)),
             *("--scenario", "anomaly-heavy", "--seed", "3", "--workers", str(workers)),
             *("--set", "entityRates.ordersPerDay=1500", "--set", "entityRates.products=1000"),
+            *FLAT,
             *("--from", window[0], "--to", window[1]),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

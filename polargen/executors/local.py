@@ -92,6 +92,7 @@ def _start(settings: WorkSettings) -> tuple[Connection, subprocess.Popen[bytes]]
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],
+        process_group=0,  # Ctrl-C is the orchestrator's alone
         env={**os.environ, **_SINGLE_THREADED},
     )
     theirs.close()

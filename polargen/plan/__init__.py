@@ -23,6 +23,8 @@ from polargen.plan.shares import PaymentChances, StatusChances, Unmet
 from polargen.scenario import ScenarioProfile
 from polargen.time_series import TimeSeries
 
+__all__ = ["FORMAT_VERSION", "Plan", "Unmet", "branches_of_rank", "make_plan", "plan_hash"]
+
 FORMAT_VERSION = 1
 MIN_USERS = 4
 MIN_COMPANIES = 2

@@ -19,7 +19,7 @@ demo: $(VENV)/.demo ## make, verify and show a quarter of normal-ops in out/demo
 	@echo "The commands are in $(BIN); to use them as shown:  . $(BIN)/activate"
 
 test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## check format, style and types
 	$(BIN)/ruff format --check

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from runs import ENOUGH, QUARTER, Changes, Made, run
 
+from polargen.scenario import get_scenario_manager
+
 Factory = Callable[..., Made]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_scenarios() -> None:
+    """Start each test file with the built-in scenarios only."""
+    get_scenario_manager.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,13 @@ from polargen.blocks import (
     MASTERS,
     OTHER_KEYS_PER_UNIT,
     Block,
+    BlockContext,
     blocks_of,
     order_indices,
 )
 from polargen.config import MockGeneratorConfig
 from polargen.executors import groups_of
+from polargen.generators.labels import Labels
 from polargen.plan import Plan, make_plan
 from polargen.scenario import ScenarioProfile
 
@@ -67,7 +69,7 @@ def plan_of(name: str) -> Plan:
     return make_plan(config, ScenarioProfile.model_validate({"name": "test", **scenario}))
 
 
-@pytest.fixture(params=list(RUNS))
+@pytest.fixture(scope="module", params=list(RUNS))
 def run(request: pytest.FixtureRequest) -> tuple[Plan, tuple[Block, ...]]:
     plan = plan_of(request.param)
     return plan, blocks_of(plan)
@@ -146,6 +148,17 @@ def test_keys__of_lines_have_room_for_seven_an_order(run: Run) -> None:
 def test_blocks__are_numbered_by_their_place(run: Run) -> None:
     _, blocks = run
     assert [block.number for block in blocks] == list(range(len(blocks)))
+
+
+def test_streams__of_a_block_are_its_own(run: Run) -> None:
+    plan, blocks = run
+    names = ("orders.status", "orders.open", "order_items.quantity")
+    words = [
+        int(BlockContext(plan, block, None, Labels()).stream(name).u64(1)[0])  # type: ignore[arg-type]
+        for block in blocks[:200]
+        for name in names
+    ]
+    assert len(set(words)) == len(words)
 
 
 def test_user_days__cover_each_day_once(run: Run) -> None:

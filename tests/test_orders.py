@@ -441,17 +441,82 @@ def test_orders__history_is_of_the_steps_an_order_takes(base: Made) -> None:
     }
 
 
-def test_orders__no_two_columns_repeat_each_others_draws(base: Made) -> None:
-    """Independent columns stay uncorrelated: within 5 / sqrt(n)."""
-    orders = base["orders"].select(
-        pl.col("branch_id").is_null().cast(pl.Float64).alias("branch"),
-        pl.col("discount_type").is_null().cast(pl.Float64).alias("discount"),
-        pl.col("delivery_notes").is_null().cast(pl.Float64).alias("note"),
-        pl.col("item_count").cast(pl.Float64),
-        (pl.col("order_id") % 2).cast(pl.Float64).alias("parity"),
+def test_orders__no_two_choices_repeat_each_others_draws(base: Made) -> None:
+    """What is drawn for an order by itself is uncorrelated: within 5 / sqrt(n).
+
+    Over delivered orders of 15 days and more to pay, whose deliveries and payments had time.
+    """
+    items = base["order_items"].sort("order_item_id").group_by("order_id", maintain_order=True)
+    lines = items.agg(
+        pl.col("quantity").first(),
+        pl.col("discount_type").first().is_null().alias("line_discount"),
+        (pl.col("product_id").first() % 2).alias("product"),
     )
-    off = np.corrcoef(orders.to_numpy().T) - np.eye(5)
-    assert np.abs(off).max() < 5 / np.sqrt(orders.height)
+    first = pl.col("attempts").list.first().struct["attempted_at"]
+    sent = base["shipments"].select(
+        "order_id",
+        "attempt_count",
+        first=first.dt.convert_time_zone("Africa/Cairo").dt.date(),
+        first_minute=first.dt.minute(),
+        sent_minute=pl.col("dispatched_at").dt.minute(),
+        driver=pl.col("driver_name").hash() % 2,
+    )
+    paid = (
+        base["payments"]
+        .group_by("order_id")
+        .agg(
+            pl.len().alias("parts"),
+            (pl.col("method").last() == "Card").alias("card"),
+            (pl.col("days_from_due").last() > 0).alias("late"),
+            pl.col("payment_date").last().dt.minute().alias("paid_minute"),
+            pl.col("recorded_by_user_id").last().is_null().alias("feed"),
+        )
+    )
+    asked = base["refunds"].select("order_id", asked=pl.lit(1))
+    orders = base["orders"].filter(
+        (pl.col("status") == "Delivered")
+        & (pl.col("payment_due_date") >= day("order_date") + pl.duration(days=15))
+        & (pl.col("payment_due_date") < date(2024, 5, 10))
+    )
+    rows = (
+        orders.join(lines, on="order_id")
+        .join(sent, on="order_id")
+        .join(paid, on="order_id")
+        .join(asked, on="order_id", how="left")
+    )
+    drawn = rows.select(
+        "item_count", "quantity", "line_discount", "product", "attempt_count", "first_minute",
+        "sent_minute", "driver", "card", "late", "paid_minute", "parts",
+        branch=pl.col("branch_id").is_null(),
+        discount=pl.col("discount_type").is_null(),
+        note=pl.col("delivery_notes").is_null(),
+        slipped=pl.col("first") > pl.col("delivery_date"),
+        minute=pl.col("order_date").dt.minute(),
+        seller=pl.col("created_by_user_id") % 2,
+    ).cast(pl.Float64)  # fmt: skip
+    assert rows.height > 8000
+    off = np.triu(np.abs(np.corrcoef(drawn.to_numpy().T)), 1)
+    found = [
+        (drawn.columns[one], drawn.columns[other], round(float(off[one, other]), 3))
+        for one, other in np.argwhere(off > 5 / np.sqrt(rows.height))
+    ]
+    assert found == []
+
+
+def test_orders__blocks_do_not_repeat_each_other(dataset: Callable[..., Made]) -> None:
+    """Two segments' draws, order by order, agree no more often than by chance."""
+    changes = {"entityRates.ordersPerDay": 1300, "entityRates.products": 800}
+    made = dataset(changes=changes, start="2024-02-01", end="2024-03-31")
+    assert len(made.plan.segments) == 2
+    orders = made["orders"].sort("order_id")
+    cut = made.plan.segments[1].first_order
+    n = min(cut, orders.height - cut)
+    for column, values in (("item_count", 7), ("company_id", 0), ("discount_type", 0)):
+        one, other = orders[column][:n], orders[column][cut : cut + n]
+        shares = orders[column].value_counts(normalize=True)["proportion"]
+        chance = float((shares**2).sum()) if not values else 1 / values
+        found = int(one.eq_missing(other).sum())
+        assert abs(off_in_deviations(found, n, chance)) < 5
 
 
 def test_orders__updated_at_is_the_last_thing_that_happened(base: Made) -> None:

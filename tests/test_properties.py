@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, given, note, reject, settings
 from hypothesis import strategies as st
 from runs import Made, profile, run
 
+from polargen import blocks
 from polargen.checks import MASTER_COLUMNS, Report, Verifier, context_of
 from polargen.config import FIRST_DAY, LAST_DAY
 from polargen.errors import ConfigError
+from polargen.generators.market import _MARKETS
+from polargen.generators.world import _WORLDS
+from polargen.plan import counts
 from polargen.scenario import ScenarioProfile
 from polargen.scenario.profile import ANOMALY_TYPES
 
 STATUSES = ("Pending", "Processing", "Shipped", "Delivered", "Cancelled", "Delivery Failed")
 CATEGORIES = tuple(profile().overrides.product_categories.labels())
-REFUSED = ("no day of the window has a weight", "a warehouse's cheapest product costs")
+REFUSED = (
+    "no day of the window has a weight",
+    "a warehouse's cheapest product costs",
+    "orders on one day, at most",
+)
 
 
 def share_map(*names: str) -> st.SearchStrategy[dict[str, float]]:
@@ -112,9 +122,7 @@ def verified(made: Made) -> Report:
     return verifier.finish()
 
 
-@given(scenarios(), windows())
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_scenario__breaks_no_rule(scenario: ScenarioProfile, window: dict[str, Any]) -> None:
+def check(scenario: ScenarioProfile, window: dict[str, Any]) -> None:
     try:
         made = run(scenario, **window)
     except ConfigError as error:
@@ -124,3 +132,49 @@ def test_any_scenario__breaks_no_rule(scenario: ScenarioProfile, window: dict[st
     report = verified(made)
     note("\n".join(report.lines()))
     assert report.failed == []
+
+
+@given(scenarios(), windows())
+@settings(max_examples=35, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_scenario__breaks_no_rule(scenario: ScenarioProfile, window: dict[str, Any]) -> None:
+    check(scenario, window)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Blocks of a hundred rows or two, so that a small run has many segments and warehouses."""
+
+    def forget() -> None:
+        blocks._blocks.cache_clear()
+        _WORLDS.clear()
+        _MARKETS.clear()
+
+    for module, name, value in (
+        (counts, "SEGMENT_ORDERS", 300),
+        (counts, "ORDERS_PER_WAREHOUSE", 15),
+        (counts, "PRODUCTS_PER_WAREHOUSE", 20),
+        (blocks, "BLOCK_ORDERS", 120),
+        (blocks, "BLOCK_VISITS", 7),
+        (blocks, "BLOCK_ROWS", 200),
+    ):
+        monkeypatch.setattr(module, name, value)
+    forget()
+    yield
+    forget()
+
+
+@given(scenarios(), windows())
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_scenario__breaks_no_rule_in_many_small_blocks(
+    small_blocks: None, scenario: ScenarioProfile, window: dict[str, Any]
+) -> None:
+    check(scenario, window)
+
+
+def test_small_blocks__are_many(small_blocks: None) -> None:
+    made = run("anomaly-heavy", start="2024-01-01", end="2024-02-10", seed=1)
+    orders = [block for block in blocks.blocks_of(made.plan) if block.kind == "orders"]
+    assert len(made.plan.segments) > 5
+    assert made.plan.warehouses == 4
+    assert len(orders) > 10
+    assert verified(made).failed == []

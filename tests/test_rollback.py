@@ -276,7 +276,9 @@ def test_target__in_use_by_another_run_is_refused(tmp_path: Path, whole: dict[st
     out = tmp_path / "out"
     run = start(*LARGE, "-o", str(out))
     wait_for(lambda: groups(out) >= 1, run)
+    run.send_signal(signal.SIGSTOP)  # it holds the folder while the second run tries
     second = generate(*SMALL, "-o", str(out))
+    run.send_signal(signal.SIGCONT)
     assert second.returncode == 4
     assert "another run" in second.stderr
     _, said = run.communicate(timeout=PATIENCE_S)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -21,6 +26,10 @@ GOLDEN_U32 = [3451686242, 2162655659, 875332485]
 GOLDEN_KEYED = [11794180219709869508, 13801057758491710903, 12614770021577587827]
 GOLDEN_KEYED_ALONE = 17176874163657620184
 GOLDEN_NAME_KEY = 1096681349778880202
+
+
+PACKAGE = Path(__file__).parent.parent / "polargen"
+DRAWS = ("stream", "keyed", "u16", "u32", "u64", "name_key", "_seed_words")
 
 
 def chi_square(values: np.ndarray, cells: int) -> float:
@@ -160,3 +169,33 @@ def test_name_key__is_a_non_negative_63_bit_number() -> None:
     keys = {name_key(seed, name, part) for seed in SEEDS for name in NAMES for part in (0, 1)}
     assert len(keys) == len(SEEDS) * len(NAMES) * 2
     assert 0 <= min(keys) <= max(keys) < 2**63
+
+
+def asked_names() -> list[str]:
+    """Return the names by which the package's code asks for bits; what it fills in is a number."""
+    names = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            for given in node.args if called in DRAWS else ():
+                if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                    names.append(re.escape(given.value))
+                elif isinstance(given, ast.JoinedStr):
+                    parts = (getattr(part, "value", None) for part in given.values)
+                    names.append(
+                        "".join(re.escape(p) if isinstance(p, str) else "[0-9]+" for p in parts)
+                    )
+    return names
+
+
+def test_streams__each_name_is_asked_for_in_one_place() -> None:
+    """Two columns that shared a stream would be copies of each other."""
+    names = asked_names()
+    assert len(names) > 100
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    plain = [re.sub(r"\\(.)", r"\1", name) for name in names if "[0-9]+" not in name]
+    patterns = [name for name in names if "[0-9]+" in name]
+    shared = [(p, name) for p in patterns for name in plain if re.fullmatch(p, name)]
+    assert shared == []

@@ -145,6 +145,11 @@ class Frame:
         return cls(table, columns)
 
 
+def single(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; `combine_chunks` would copy even a single chunk."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def length(values: Values) -> int:
     """Return the number of rows of a column."""
     if isinstance(values, Gather):

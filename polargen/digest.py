@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
-from polargen.columns import enum_labels
+from polargen.columns import enum_labels, single
 from polargen.schema import Column, Table
 
 Array = NDArray[Any]
@@ -48,7 +48,7 @@ def digest(table: Table, arrow: pa.Table) -> str:
     if arrow.schema.types != table.arrow_schema.types:
         raise TypeError(f"{table.name}: the rows' schema is not the declared one")
     for column in table.columns:
-        _column(state, column, arrow.column(column.name).combine_chunks())
+        _column(state, column, single(arrow.column(column.name)))
     return state.hexdigest()
 
 

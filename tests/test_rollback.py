@@ -131,7 +131,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     libc.umount2(bytes(mount), 2)
 
 
-@pytest.mark.parametrize("number", [0, 1, 3, 5])
+@pytest.mark.parametrize("number", [0, 2, 4])
 def test_kill__of_the_orchestrator_then_resume_gives_the_same_bytes(
     tmp_path: Path, whole: dict[str, str], number: int
 ) -> None:

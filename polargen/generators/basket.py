@@ -189,7 +189,7 @@ def _distinct(table: Table, counts: I64, bits: U32) -> I32:
     Returns:
         int32, shape (7, orders); entries beyond an order's count are arbitrary.
     """
-    order = np.argsort(-counts, kind="stable")
+    order = np.argsort((-counts).astype(np.int8), kind="stable")  # eight bits: by radix
     starts, weight = (table.ends - table.counts), table.counts
     drawn = np.zeros((MAX_LINES, len(counts)), dtype=np.int32)
     taken: list[np.ndarray] = []

@@ -13,14 +13,16 @@ import pyarrow as pa
 
 from polargen import calendar, popularity
 from polargen.blocks import BlockContext
-from polargen.draw import I32, I64, Bool, Table
+from polargen.draw import I32, I64, U8, Bool, Table
 from polargen.generators.products import product_names
+from polargen.generators.world_companies import Companies
 from polargen.plan import Plan
 from polargen.plan.shares import TERMS, due_days
 
 LOOKAHEAD_DAYS = 200  # latest day any fact can touch after the window
 LOOKBACK_DAYS = 40
 KEPT_NAMES = 200_000  # products; about 10 MB of names in each process
+BULK = TERMS.index("bulk")
 ACTIVE = 0  # code of companies.status
 
 
@@ -70,6 +72,7 @@ class Market:
 
     Attributes:
         companies, always_active: tables over company indices by order weight.
+        terms: uint8, payment term of each company, code of `TERMS`.
         baskets: product tables by number of products in the warehouse; indices are local ranks.
         by_rank: int32, product index of each global rank - 1.
         product_names: of all products, None where they are too many to keep.
@@ -78,6 +81,7 @@ class Market:
 
     companies: Table
     always_active: Table
+    terms: U8
     baskets: dict[int, Table]
     by_rank: I32
     product_names: pa.Array | None
@@ -107,6 +111,7 @@ def _make(ctx: BlockContext) -> Market:
     return Market(
         companies=Table(companies.weight),
         always_active=Table(active),
+        terms=payment_terms(companies),
         baskets={n: Table(popularity.weights(kind, n, plan.zipf_steps)) for n in sorted(sizes)},
         by_rank=by_rank,
         product_names=_product_names(ctx),
@@ -119,6 +124,15 @@ def _product_names(ctx: BlockContext) -> pa.Array | None:
         return None
     index = np.arange(ctx.plan.products, dtype=np.int64)
     return product_names(ctx.plan, ctx.world.products, index)
+
+
+def payment_terms(companies: Companies) -> U8:
+    """Return each company's payment term as a code of `TERMS`: uint8."""
+    by_type = np.array([0, 0, TERMS.index("monthly"), BULK], dtype=np.uint8)
+    term = by_type[companies.due_type]
+    for code, days in ((1, 15), (2, 30), (3, 60), (4, 90)):
+        term[companies.due_days == days] = code
+    return term
 
 
 @lru_cache(maxsize=4)

@@ -10,8 +10,8 @@ from polargen import calendar
 from polargen.blocks import BlockContext
 from polargen.draw import I32, I64, U8, Bool, chance, half_up, integers
 from polargen.generators.life import DELIVERED, NEVER_US, Life
-from polargen.generators.market import Days, Market, uniform_instants
-from polargen.generators.placing import BULK, Draws, Placing
+from polargen.generators.market import BULK, Days, Market, uniform_instants
+from polargen.generators.placing import Draws, Placing
 from polargen.plan.shares import BULK_LATEST_DAYS
 
 PAID, PENDING_PAYMENT, OVERDUE = range(3)

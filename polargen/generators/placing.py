@@ -10,14 +10,12 @@ from polargen import calendar, time_series
 from polargen.blocks import BlockContext, order_indices
 from polargen.draw import I32, I64, U8, Bool, chance, integers
 from polargen.generators.market import Market
-from polargen.plan.shares import TERMS
 from polargen.streams import U16, U32
 
 BRANCH_SHARE = 0.3  # Source: DOMAIN, orders.branch_id
 LAST_ORDER_US = 85_500_000_000  # 23:45 Cairo; later the day's books are closed
 DUPLICATE_US = (60_000_000, 840_000_000)  # a duplicate comes 1 to 15 minutes later
 QUARTER_US = 900_000_000
-BULK = TERMS.index("bulk")
 
 
 class Draws:
@@ -107,7 +105,7 @@ def place(ctx: BlockContext, market: Market) -> Placing:
         world.branches.region[branch] if plan.branches else np.uint8(0),
         world.companies.region[company],
     ).astype(np.uint8)
-    term = payment_terms(ctx)[company]
+    term = market.terms[company]
     at = day - market.days.first
     return Placing(
         order_id=np.concatenate([index, extra]) + 1,
@@ -124,16 +122,6 @@ def place(ctx: BlockContext, market: Market) -> Placing:
         due=market.days.due[term, at],
         term=term,
     )
-
-
-def payment_terms(ctx: BlockContext) -> U8:
-    """Return each company's payment term as a code of `TERMS`: uint8."""
-    companies = ctx.world.companies
-    by_type = np.array([0, 0, TERMS.index("monthly"), BULK], dtype=np.uint8)
-    term = by_type[companies.due_type]
-    for code, days in ((1, 15), (2, 30), (3, 60), (4, 90)):
-        term[companies.due_days == days] = code
-    return term
 
 
 def _instants(ctx: BlockContext, index: I64) -> tuple[I64, I32]:

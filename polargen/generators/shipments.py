@@ -91,34 +91,31 @@ def _status(ctx: BlockContext, book: Book, at: Array) -> Array:
 
 def _attempts(book: Book, at: Array) -> Nested:
     life, draws = book.life, book.draws
-    n = len(at)
-    number = np.arange(MAX_ATTEMPTS)
-    there = (number < life.attempts[at][:, None]).astype(bool)
+    n, count = len(at), life.attempts[at]
     offsets = np.zeros(n + 1, dtype=np.int32)
-    np.cumsum(life.attempts[at], out=offsets[1:])
-    last = number == (life.attempts[at] - 1)[:, None]
-    won = last & (life.status[at] == DELIVERED)[:, None]
+    np.cumsum(count, out=offsets[1:])
+    row = np.repeat(np.arange(n), count)
+    number = np.arange(len(row), dtype=np.int32) - offsets[row]
+    of = at[row]
+    last = number == count[row] - 1
+    order_status = life.status[of]
     put_off, why, note = (
-        np.stack([draw(draws, number)[at] for number in range(1, MAX_ATTEMPTS + 1)], axis=1)
+        np.stack([draw(draws, k) for k in range(1, MAX_ATTEMPTS + 1)])[number, of]
         for draw in (_put_off, _why, _note)
     )
-    final = last & (life.status[at] == FAILED)[:, None]
+    won, final = last & (order_status == DELIVERED), last & (order_status == FAILED)
     lost = np.where(put_off & ~final, RESCHEDULED, FAILED_ATTEMPT)
-    status = np.where(won, SUCCESS, lost).astype(np.uint8)[there]
-    reason = why[there]
+    status = np.where(won, SUCCESS, lost).astype(np.uint8)
     failed = status != SUCCESS
-    # A note about a signature stands only at a delivery, the others only at a failure.
-    notes = note[there].astype(np.int32)
+    notes = note.astype(np.int32)
     shown = (notes > 0) & ((notes == len(ATTEMPT_NOTES)) == ~failed)
     return Nested(
         offsets,
         {
-            "attempt_number": np.broadcast_to(number + 1, (n, MAX_ATTEMPTS))[there].astype(
-                np.int32
-            ),
-            "attempted_at": life.attempt_us[:, at].T[there],
+            "attempt_number": number + np.int32(1),
+            "attempted_at": life.attempt_us[number, of],
             "status": status,
-            "failure_reason": Nullable(np.where(failed, reason, 0).astype(np.uint8), failed),
+            "failure_reason": Nullable(np.where(failed, why, 0).astype(np.uint8), failed),
             "notes": Nullable(Gather(np.maximum(notes - 1, 0), pa.array(ATTEMPT_NOTES)), shown),
         },
     )

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polargen.columns import single
 from polargen.schema import NESTED, Column, Table
 from polargen.sinks.base import SinkSettings
 from polargen.sinks.files import Encoder, FileSink, HashedFile, codec
@@ -67,7 +68,7 @@ class ParquetEncoder:
     def write(self, rows: pa.Table) -> None:
         """See `Encoder`."""
         columns = self._layout.columns
-        arrays = [_physical(item, rows.column(item.name).combine_chunks()) for item in columns]
+        arrays = [_physical(item, single(rows.column(item.name))) for item in columns]
         stored = pa.Table.from_arrays(arrays, schema=self._layout.schema)
         self._writer.write_table(stored, row_group_size=ROW_GROUP_ROWS)
 

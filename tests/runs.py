@@ -160,8 +160,3 @@ def day(column: str) -> pl.Expr:
 def cents(column: str) -> pl.Expr:
     """Return money as whole piastres."""
     return (pl.col(column) * 100).cast(pl.Int64)
-
-
-def count(frame: pl.DataFrame) -> int:
-    """Return the rows of a frame: of what should be none, in assertions."""
-    return frame.height

@@ -155,7 +155,7 @@ def test_kill__of_the_orchestrator_then_resume_gives_the_same_bytes(
         for name, seen in tree(partial(out)).items()
         if any(part["file"] == name for part in json.loads(record.read_text())["parts"])
     }
-    assert bool(kept) == bool(number)
+    assert kept or number == 0
     again = generate(*LARGE, "-o", str(out), "--resume")
     assert again.returncode == 0, again.stderr
     assert digests(out) == whole

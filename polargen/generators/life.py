@@ -11,7 +11,7 @@ import numpy as np
 
 from polargen import calendar
 from polargen.blocks import BlockContext
-from polargen.draw import I32, I64, U8, Bool, chance, choose, integers
+from polargen.draw import I32, I64, U8, chance, choose, integers
 from polargen.generators.market import Days, Market, uniform_instants
 from polargen.generators.placing import QUARTER_US, Draws, Placing
 
@@ -251,8 +251,3 @@ def _cancel(ctx: BlockContext, placing: Placing, life: Life, draws: Draws) -> No
     least = np.minimum(CANCEL_US[0], most)
     life.cancelled_us[at] = order_us + integers(bits, least // 1000, most // 1000) * 1000
     life.reason[at] = choose(draws.u16("orders.cancellation_reason"), REASON_SHARES)[at]
-
-
-def is_open(status: U8) -> Bool:
-    """Return which statuses are not final."""
-    return np.asarray(status <= SHIPPED)

@@ -15,6 +15,9 @@ A message says where, what came and what to do. No traceback is shown for these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class PolargenError(Exception):
     """Root of all errors that polargen raises on purpose."""
@@ -33,9 +36,17 @@ class ScenarioError(ConfigError):
 
 
 class GuardError(PolargenError):
-    """The safety guard refused to write."""
+    """The safety guard refused to write.
+
+    Attributes:
+        failures: every failed check, as `polargen.guard.Failure`.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, failures: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
 
 
 class LimitError(PolargenError):

@@ -5,6 +5,8 @@ Each check has a name, a reason, a severity and a remedy; a refusal shows every 
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +14,8 @@ from typing import Literal
 from polargen.errors import GuardError
 
 ENVIRONMENT_VARIABLES = ("NODE_ENV", "POLARGEN_ENV", "APP_ENV", "ENVIRONMENT")
-PRODUCTION_NAMES = ("production", "prod")
+_PRODUCTION = re.compile(r"(?:prod|production|prd)[0-9]*")
+_NOT_PRODUCTION = ("non", "not", "pre")  # as in non-prod
 Severity = Literal["error", "warning"]
 
 
@@ -39,8 +42,17 @@ def environment_failures(environment: Mapping[str, str]) -> list[Failure]:
             f"run where {name} is not production",
         )
         for name in ENVIRONMENT_VARIABLES
-        if environment.get(name, "").strip().strip("\"'").lower() in PRODUCTION_NAMES
+        if says_production(environment.get(name, ""))
     ]
+
+
+def says_production(text: str) -> bool:
+    """Return whether a text means production: Prod, "PRODUCTION ", prod-eu, eu_prod_2."""
+    words = re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKC", text).lower())
+    return any(
+        _PRODUCTION.fullmatch(word) and (place == 0 or words[place - 1] not in _NOT_PRODUCTION)
+        for place, word in enumerate(words)
+    )
 
 
 def check_file_write(environment: Mapping[str, str]) -> None:
@@ -60,4 +72,4 @@ def refuse(failures: list[Failure]) -> None:
     """
     if failures:
         listed = "; ".join(str(failure) for failure in failures)
-        raise GuardError(f"Safety checks failed: {listed}")
+        raise GuardError(f"Safety checks failed: {listed}", failures)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polargen.database import Database
 
 
 @dataclass(frozen=True)
@@ -10,7 +14,7 @@ class RunOptions:
     """How a run is done; nothing here changes content.
 
     Attributes:
-        format: of the sink: parquet, csv, json, memory, or none (dry run).
+        format: of the sink: parquet, csv, json, postgresql, memory, or none (dry run).
         out: folder of file formats.
         tables: names of tables to write; None for all.
         workers: processes; None for one a core.
@@ -19,7 +23,8 @@ class RunOptions:
         resume: continue a killed run.
         verify: check every rule over the whole before the commit becomes final.
         check: run the cheap rules on each block.
-        max_records: most rows of one table; None for no limit.
+        max_records: most rows of one table; None for no limit, of a database for 10,000,000.
+        database: where to load, of format postgresql.
     """
 
     format: str = "none"
@@ -33,3 +38,4 @@ class RunOptions:
     verify: bool = False
     check: bool = True
     max_records: int | None = None
+    database: Database | None = None

@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from polargen import guard
+from polargen import guard, guard_database
 from polargen.blocks import blocks_of
 from polargen.checks import Report, verify_dataset
 from polargen.config import MockGeneratorConfig
+from polargen.database import Database
+from polargen.database_set import verify_database
 from polargen.errors import (
     ConfigError,
     Interrupted,
@@ -50,8 +52,10 @@ from polargen.result import (
 )
 from polargen.scenario import ScenarioProfile, resolve_scenario
 from polargen.sinks import Sink, SinkSettings
+from polargen.sinks.postgres import PostgresSink
 
 SMALL_RUN_ROWS = 400_000  # below this, starting workers costs more than it brings
+MOST_DATABASE_RECORDS = 10_000_000  # rows of one table that a database gets unasked
 
 
 __all__ = ["GenerationResult", "MockDataOrchestrator", "RunOptions", "planned_rows"]
@@ -89,11 +93,10 @@ class MockDataOrchestrator:
             TargetError, RunError, VerificationError, Interrupted: the run was rolled back.
         """
         started, begun = time.perf_counter(), _now()
-        if self.options.format not in ("none", "memory"):
-            guard.check_file_write(os.environ)
+        self._guard()
         plan = make_plan(self.config, self.scenario)
         expected = estimate(plan, self.options.format)
-        expected.check(self.options)
+        expected.check(self._limits())
         settings = self._settings(plan, expected)
         groups = groups_of(plan, settings.blocks_per_group)
         tracker = ProgressTracker(
@@ -101,6 +104,8 @@ class MockDataOrchestrator:
         )
         tracker.phase("initializing")
         sink = settings.sink.open_sink()
+        if isinstance(sink, PostgresSink):
+            sink.on_stage = tracker.stage
         sink.open(plan.hash, {"job": self.job_id, "config": self.config.to_dict()},
                   self.options.resume)  # fmt: skip
         try:
@@ -143,6 +148,18 @@ class MockDataOrchestrator:
             report=proof.report,
         )
 
+    def _guard(self) -> None:
+        """Refuse to write where production may be."""
+        if self.options.database is not None:
+            guard_database.check_database_write(self.options.database, os.environ)
+        elif self.options.format not in ("none", "memory"):
+            guard.check_file_write(os.environ)
+
+    def _limits(self) -> RunOptions:
+        if self.options.database is None or self.options.max_records is not None:
+            return self.options
+        return replace(self.options, max_records=MOST_DATABASE_RECORDS)
+
     def _settings(self, plan: Plan, expected: Estimate) -> WorkSettings:
         options, known = self.options, all_tables()
         names = tuple(known) if options.tables is None else options.tables
@@ -166,6 +183,9 @@ class MockDataOrchestrator:
                 compression_level=options.compression_level,
                 target_file_size_bytes=options.target_file_size_bytes,
                 batch_size=self.config.batch_size,
+                database=options.database,
+                lenient="invalid_data" in plan.anomaly_types,
+                job=self.job_id,
             ),
             blocks_per_group=joined,
             check=options.check,
@@ -224,8 +244,11 @@ class _Proof:
     def __init__(self) -> None:
         self.report: Report | None = None
 
-    def prove(self, folder: Path) -> None:
-        self.report = verify_dataset(folder, all_tables())
+    def prove(self, where: Path | Database) -> None:
+        if isinstance(where, Database):
+            self.report = verify_database(where)
+        else:
+            self.report = verify_dataset(where, all_tables())
         if not self.report.ok:
             listed = "; ".join(
                 f"{number} ({self.report[number].title}): {self.report[number].breaches:,} rows"

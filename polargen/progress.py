@@ -100,6 +100,11 @@ class ProgressTracker:
             self.progress.error_count += 1
         self._tell()
 
+    def stage(self, what: str) -> None:
+        """Show a step of a phase, in the place of the table."""
+        self.progress.current_entity = what
+        self._tell()
+
     def block_done(self, rows: Mapping[str, int], *, kept: bool = False) -> None:
         """Count a block's rows; ``kept`` for one that a resumed run found."""
         progress = self.progress

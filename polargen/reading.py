@@ -105,9 +105,15 @@ def _typed(table: Table, frame: pl.DataFrame, nested_as_json: bool) -> pl.DataFr
     for column in table.columns:
         value = pl.col(column.name)
         if nested_as_json and column.kind in NESTED:
-            value = value.str.json_decode(_json_type(column))
-        columns.append(_typed_column(column, value).alias(column.name))
+            columns.append(nested_from_json(column, value).alias(column.name))
+        else:
+            columns.append(_typed_column(column, value).alias(column.name))
     return frame.select(columns)
+
+
+def nested_from_json(column: Column, text: pl.Expr) -> pl.Expr:
+    """Return a list column of JSON text with its declared type."""
+    return _typed_column(column, text.str.json_decode(_json_type(column)))
 
 
 def _typed_column(column: Column, value: pl.Expr) -> pl.Expr:

@@ -9,28 +9,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from polargen.ddl import column_definition, name
 from polargen.schema import Column, Table
 from polargen.sinks.text import readable
 
 SCHEMA = "mock_data"
 COPY_END = "\\.\n\n"
-_TYPES = {
-    "key": "bigint",
-    "int": "integer",
-    "money": "numeric(12,2)",
-    "money_total": "numeric(18,2)",
-    "float": "double precision",
-    "bool": "boolean",
-    "instant": "timestamptz",
-    "date": "date",
-    "enum": "text",
-    "label": "text",
-    "text": "text",
-    "json": "jsonb",
-    "ints": "smallint[]",
-    "enums": "jsonb",
-    "structs": "jsonb",
-}
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _ESCAPED_BYTES = np.zeros(256, dtype=bool)
 _ESCAPED_BYTES[[ord(char) for char in _ESCAPES]] = True
@@ -38,7 +22,7 @@ _ESCAPED_BYTES[[ord(char) for char in _ESCAPES]] = True
 
 def create(table: Table) -> str:
     """Return what comes before a table's rows: schema, table and the head of the COPY."""
-    lines = [f"    {name(c.name)} {_TYPES[c.kind]}{null(c)}" for c in table.columns]
+    lines = [f"    {column_definition(column)}" for column in table.columns]
     columns = ", ".join(name(column.name) for column in table.columns)
     return (
         f"-- {table.meaning}\n"
@@ -78,19 +62,9 @@ def copy_lines(table: Table, rows: pa.Table) -> bytes:
     return text.getvalue()
 
 
-def name(identifier: str) -> str:
-    """Quote an identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
 def where(table: Table) -> str:
     """Return a table's qualified name."""
     return f"{SCHEMA}.{name(table.name)}"
-
-
-def null(column: Column) -> str:
-    """Return the column's null rule."""
-    return "" if column.nullable else " NOT NULL"
 
 
 def _escaped(column: Column, series: pl.Series) -> pl.Series:

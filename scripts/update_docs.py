@@ -123,6 +123,7 @@ def _run(shown: Shown, folder: Path) -> Found:
     environment = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder),
+        "POLARGEN_HOME": str(folder / "state"),
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "POLARS_FMT_MAX_COLS": "8",
     }

@@ -18,17 +18,17 @@ MOST_LINES = 400
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "streams"),
     (
-        "calendar", "columns", "config", "digest", "draw", "manifest", "pools", "popularity",
-        "schema", "time_series",
+        "calendar", "columns", "config", "ddl", "digest", "draw", "manifest", "pools",
+        "popularity", "schema", "time_series",
     ),
     ("scenario",),
     ("plan",),
     ("blocks",),
     (
-        "anomalies", "checks", "dataset", "export", "generators", "guard", "options", "progress",
-        "reading", "sinks", "sql",
+        "anomalies", "checks", "database", "dataset", "embedded", "export", "generators", "guard",
+        "guard_database", "options", "owned", "progress", "reading", "sinks", "sql", "state",
     ),
-    ("estimate", "executors", "orchestrator", "result"),
+    ("database_set", "estimate", "executors", "orchestrator", "result"),
     ("cli", "python_api"),
 )  # fmt: skip
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -147,7 +147,7 @@ def test_version__is_that_of_the_package(run: Run) -> None:
 
 
 def test_formats__are_those_of_sinks_and_exports() -> None:
-    assert list(options.FORMATS) == [name for name in SINKS if name not in ("memory", "none")]
+    assert list(options.FORMATS) == [name for name, sink in SINKS.items() if sink.resumable]
     assert EXPORT_FORMATS == FORMATS
 
 
@@ -180,9 +180,9 @@ WRONG: tuple[tuple[str, int, str], ...] = (
     (
         "verify --sead",
         2,
-        "no such option '--sead' (see polargen verify --help)",
+        "no such option '--sead', did you mean '--schema'? (see polargen verify --help)",
     ),
-    ("verify", 2, "missing argument 'DIR' (see polargen verify --help)"),
+    ("verify", 2, "verify: name a folder, or a database with --database"),
     (
         "generate --seed",
         2,
@@ -260,7 +260,7 @@ WRONG: tuple[tuple[str, int, str], ...] = (
     (
         "generate --no-dry-run",
         2,
-        "--no-dry-run: there is nowhere to write, name a folder with -o DIR",
+        "--no-dry-run: there is nowhere to write, name a folder with -o DIR, or a database with",
     ),
     ("generate --format csv", 2, "--format: a dry run writes nothing, name a folder with -o DIR"),
     ("generate --verify", 2, "--verify: a dry run writes nothing, name a folder with -o DIR"),

@@ -13,17 +13,29 @@ from types import FrameType
 
 import click
 
+from polargen.cli.database import guard_command, server, toggle
 from polargen.cli.describe import describe
 from polargen.cli.export import export
 from polargen.cli.generate import generate
 from polargen.cli.plan import plan
 from polargen.cli.scenarios import scenarios, validate
 from polargen.cli.verify import verify
-from polargen.errors import ConfigError, Interrupted, PolargenError
+from polargen.errors import ConfigError, GuardError, Interrupted, PolargenError
 
 NAME = "polargen"
 USAGE, FAILED, TARGET, CTRL_C, TERMINATED, PIPE_CLOSED = 2, 1, 4, 130, 143, 141
-COMMANDS = (generate, plan, verify, scenarios, validate, describe, export)
+COMMANDS = (
+    generate,
+    plan,
+    verify,
+    scenarios,
+    validate,
+    describe,
+    export,
+    guard_command,
+    toggle,
+    server,
+)
 
 
 class _InOrder(click.Group):
@@ -107,6 +119,9 @@ def _judge(error: BaseException, given: Sequence[str], terminated: bool) -> tupl
         from polargen.config import problems_in
 
         return error.exit_code, [str(problem) for problem in problems_in(error)]
+    if isinstance(error, GuardError) and len(error.failures) > 1:
+        listed = [f"  {failure}" for failure in error.failures]
+        return error.exit_code, [f"{len(listed)} safety checks failed:", *listed]
     if isinstance(error, PolargenError):
         first, *more = str(error).splitlines()
         return error.exit_code, [first, *([more[-1], _REPORT] if more else [])]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from polargen.cli import database as databases
 from polargen.cli import options, output
 from polargen.cli.watch import listener, watching
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     shell_complete=options.complete_table,
     help="Write only these; all are computed.",
 )
+@databases.database_options
+@click.option("--unlogged", is_flag=True, help="Tables without write-ahead log: lost in a crash.")
 @options.workers_option
 @click.option("--resume", is_flag=True, help="Continue a killed run into the same folder.")
 @click.option("--verify", is_flag=True, help="Check every rule before the files take their place.")
@@ -50,7 +53,8 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run/--no-dry-run",
     default=None,
-    help="Make and check everything, write nothing.  [default: dry run unless -o is given]",
+    help="Make and check everything, write nothing; a load of a database needs --no-dry-run.  "
+    "[default: dry run unless -o is given]",
 )
 @options.quiet_option
 @options.common_options
@@ -66,6 +70,8 @@ def generate(**given: Any) -> None:
       polargen generate --scenario peak-season --from 2024-01-01 --to 2024-03-31 \\
         --seed 12345 -o out/peak --verify
       polargen generate --set anomalyRate=0.2 --format csv --compression gzip -o out/csv
+      polargen toggle --enable
+      polargen generate --no-dry-run --database embedded
     """
     request = Request(
         **{name: given.pop(name) for name in ("as_json", "quiet", "dry_run", "out", "format_name")},
@@ -76,7 +82,7 @@ def generate(**given: Any) -> None:
     )
     request.check()
     request = request.resumed()
-    resolved, profile = request.asked.resolve(dry_run=request.out is None)
+    resolved, profile = request.asked.resolve(dry_run=not request.writes)
     run_options = request.run_options()
     first = () if request.quiet else options.filled(resolved)
 
@@ -87,7 +93,7 @@ def generate(**given: Any) -> None:
             resolved.config, run_options, scenario=profile, listener=listener(watch, first)
         ).execute()
     if request.as_json:
-        output.show_json(_document(result, request))
+        output.show_json(_document(result, request, run_options))
     else:
         output.show(_lines(result, request, resolved, run_options))
 
@@ -112,6 +118,16 @@ class Request:
     quiet: bool
     how: dict[str, Any]
 
+    @property
+    def loads(self) -> bool:
+        """Whether a database is loaded."""
+        return self.out is None and self.dry_run is False
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is no dry run."""
+        return self.out is not None or self.loads
+
     def check(self) -> None:
         """Refuse options that contradict each other.
 
@@ -126,16 +142,17 @@ class Request:
             raise ConfigError(
                 f"--dry-run: writes nothing, but -o names {self.out}; leave one of them out"
             )
-        if self.out is None and self.dry_run is False:
-            raise ConfigError("--no-dry-run: there is nowhere to write, name a folder with -o DIR")
-        if self.out is None:
-            needs = {"format_name": self.format_name, **self.how}
-            for name in _NEED_OUT:
+        needs = {"format_name": self.format_name, **self.how}
+        if self.out is not None:
+            for name in _NEED_DATABASE:
                 if needs[name]:
+                    raise ConfigError(f"--{name}: loads a database, but -o names {self.out}")
+        else:
+            for name in _NEED_OUT:
+                if needs[name] and not (name == "verify" and self.loads):
                     option = "--" + name.removesuffix("_name").replace("_", "-")
-                    raise ConfigError(
-                        f"{option}: a dry run writes nothing, name a folder with -o DIR"
-                    )
+                    what = "is of files" if self.loads else "a dry run writes nothing"
+                    raise ConfigError(f"{option}: {what}, name a folder with -o DIR")
         if self.how["verify"] and self.how["tables"] is not None:
             raise ConfigError("--verify: rules join all tables, leave out --tables")
 
@@ -167,8 +184,18 @@ class Request:
         from polargen.orchestrator import RunOptions
 
         how, whole = self.how, options.whole_number
+        database = None
+        if self.loads:
+            database = databases.chosen(
+                how["database"],
+                how["schema"],
+                how["unlogged"],
+                note=not self.quiet,
+                missing="--no-dry-run: there is nowhere to write, name a folder with -o DIR, or a "
+                "database with --database",
+            )
         return RunOptions(
-            format="none" if self.out is None else self.format_name or options.FORMATS[0],
+            format=self._format(),
             out=self.out or "",
             tables=options.table_names("--tables", how["tables"], all_tables()),
             workers=whole("--workers", how["workers"], 1, options.MOST_WORKERS),
@@ -183,9 +210,16 @@ class Request:
             verify=how["verify"],
             check=not how["no_check"],
             max_records=whole("--max-records", how["max_records"], 1, options.MOST_ROWS),
+            database=database,
         )
 
+    def _format(self) -> str:
+        if self.loads:
+            return "postgresql"
+        return "none" if self.out is None else self.format_name or options.FORMATS[0]
 
+
+_NEED_DATABASE = ("database", "schema", "unlogged")
 _NEED_OUT = (
     "format_name",
     "compression",
@@ -208,11 +242,16 @@ def _left_behind(out: str) -> dict[str, str]:
         return {}
 
 
-def _document(result: GenerationResult, request: Request) -> dict[str, Any]:
+def _document(
+    result: GenerationResult, request: Request, run_options: RunOptions
+) -> dict[str, Any]:
     document = result.to_dict()
     document["out"] = request.out
-    document["format"] = None if request.out is None else result.manifest.format
-    document["bytes"] = None if request.out is None else sum(_bytes(result).values())
+    document["format"] = result.manifest.format if request.writes else None
+    document["bytes"] = sum(_bytes(result).values()) if request.writes else None
+    if run_options.database is not None:
+        document["database"] = run_options.database.place
+        document["schema"] = run_options.database.schema
     if result.report is not None:
         document["verification"] = result.report.to_dict()
     return document
@@ -237,7 +276,7 @@ def _lines(
         for name, rows in result.record_counts.items()
         if run_options.tables is None or name in run_options.tables
     }
-    sizes = _bytes(result) if request.out is not None else {}
+    sizes = _bytes(result) if request.writes else {}
     made, seconds = sum(result.record_counts.values()), max(result.duration_ms, 1) / 1000
     rows = [
         [name, f"{count:,}", *([output.size(sizes[name])] if sizes else [])]
@@ -274,6 +313,8 @@ def _next(
     result: GenerationResult,
     run_options: RunOptions,
 ) -> list[str]:
+    if run_options.database is not None:
+        return _next_of_database(request, run_options)
     if request.out is None:
         again = request.asked.repeated(resolved)
         return [
@@ -292,4 +333,22 @@ def _next(
         code = f"import polars as pl; print(pl.read_parquet({str(Path(request.out) / table)!r}))"
         plain = shlex.quote(request.out) == request.out
         lines.append("  python -c " + (f'"{code}"' if plain else shlex.quote(code)))
+    return lines
+
+
+def _next_of_database(request: Request, run_options: RunOptions) -> list[str]:
+    """Return where the rows are and what to do next; a URL with a password is never shown."""
+    from polargen import embedded
+
+    database = run_options.database
+    assert database is not None
+    lines = [f"Loaded into {database.place}, schema {database.schema}. Next:"]
+    own = request.how["database"] == embedded.NAME
+    if run_options.tables is None:
+        given = f" --database {embedded.NAME}" if own else " --database ..."
+        given = "" if request.how["database"] is None else given
+        schema = f" --schema {database.schema}" if request.how["schema"] else ""
+        lines.append(f"  polargen verify{given}{schema}")
+    if own:
+        lines += [f"  {embedded.psql()}", "  polargen server --stop"]
     return lines

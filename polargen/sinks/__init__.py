@@ -1,4 +1,4 @@
-"""Where rows go: file formats and memory, behind one interface."""
+"""Where rows go: file formats, PostgreSQL and memory, behind one interface."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from polargen.sinks.base import GroupRecord, GroupWriter, PartRecord, Sink, Sink
 from polargen.sinks.memory import MemorySink
 from polargen.sinks.null import NullSink
 from polargen.sinks.parquet import ParquetSink
+from polargen.sinks.postgres import PostgresSink
 from polargen.sinks.text import CsvSink, NdjsonSink
 
 SINKS: dict[str, type[Sink]] = {
@@ -14,6 +15,7 @@ SINKS: dict[str, type[Sink]] = {
     "json": NdjsonSink,
     "memory": MemorySink,
     "none": NullSink,
+    "postgresql": PostgresSink,
 }
 
 __all__ = ["SINKS", "GroupRecord", "GroupWriter", "PartRecord", "Sink", "SinkSettings"]

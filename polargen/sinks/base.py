@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import pyarrow as pa
 
+from polargen.database import Database
 from polargen.errors import ConfigError
 from polargen.manifest import Manifest
 from polargen.schema import Table
@@ -36,6 +37,9 @@ class SinkSettings:
         compression_level: None: the codec's default.
         target_file_size_bytes: a larger file is split; None: one file for a group and table.
         batch_size: rows that are turned into text at once.
+        database: of sinks that load one.
+        lenient: rows break some rules of the schema on purpose (invalid_data).
+        job: id of the run.
     """
 
     format: str
@@ -45,6 +49,9 @@ class SinkSettings:
     compression_level: int | None = None
     target_file_size_bytes: int | None = None
     batch_size: int = 65_536
+    database: Database | None = None
+    lenient: bool = False
+    job: str = ""
 
     def open_group(self, group: int) -> GroupWriter:
         """Return the writer of a group; it overwrites what an earlier try left."""

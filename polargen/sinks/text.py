@@ -161,14 +161,14 @@ def readable(table: Table, rows: pa.Table, nested_as_json: bool) -> pl.DataFrame
     for column in table.columns:
         series = _readable(column, rows.column(column.name).combine_chunks())
         if nested_as_json and column.kind in NESTED:
-            series = _as_json(series)
+            series = as_json(series)
         columns.append(series.alias(column.name))
     return pl.DataFrame(columns)
 
 
 def _readable(column: Column, array: pa.Array) -> pl.Series:
     if column.kind in NESTED:
-        return _readable_list(column, array)
+        return readable_list(column, array)
     if column.kind in ("enum", "label", "json"):
         return _pooled(array)
     if column.kind == "instant":
@@ -180,7 +180,7 @@ def _readable(column: Column, array: pa.Array) -> pl.Series:
     return pl.Series(array)
 
 
-def _readable_list(column: Column, array: pa.Array) -> pl.Series:
+def readable_list(column: Column, array: pa.Array) -> pl.Series:
     """Return a list column with its items made readable."""
     if column.kind == "ints":
         return pl.Series(array)
@@ -199,7 +199,7 @@ def _readable_list(column: Column, array: pa.Array) -> pl.Series:
     return pl.Series(lists)
 
 
-def _as_json(lists: pl.Series) -> pl.Series:
+def as_json(lists: pl.Series) -> pl.Series:
     """Write each list as JSON text; the encoder takes structs, so wrap and unwrap."""
     wrapped = lists.alias("x").to_frame().to_struct("x").struct.json_encode()
     text = wrapped.str.strip_prefix('{"x":').str.strip_suffix("}")

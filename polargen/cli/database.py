@@ -1,0 +1,189 @@
+"""`--database` and the commands around it: guard, toggle, server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from polargen.cli import options, output
+
+if TYPE_CHECKING:
+    from polargen.database import Database
+    from polargen.guard import Failure
+
+OWN_VARIABLE, COMMON_VARIABLE = "POLARGEN_DATABASE_URL", "DATABASE_URL"
+_SUPABASE = ("NEXT_PUBLIC_SUPABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
+REFUSED = 3
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def database_options(command: _F) -> _F:
+    """Add --database and --schema."""
+    for option in (
+        click.option("--schema", metavar="NAME", help="Of the tables.  [default: mock_data]"),
+        click.option(
+            "--database",
+            metavar="URL|embedded",
+            help="PostgreSQL: postgresql://user@host/database, or embedded (a private server).  "
+            "[default: POLARGEN_DATABASE_URL, else DATABASE_URL]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def chosen(
+    given: str | None,
+    schema: str | None = None,
+    unlogged: bool = False,
+    note: bool = True,
+    missing: str = "--database: is missing, give a URL, or embedded",
+) -> Database:
+    """Return the database that --database means; starts the embedded server.
+
+    Args:
+        given: URL or ``embedded``; None for the one that the environment names.
+        schema: None for the default.
+        unlogged: see `Database`.
+        note: say on stderr which it is.
+        missing: what to say where no database is named anywhere.
+
+    Raises:
+        ConfigError: no URL is given or set.
+    """
+    from polargen import embedded
+    from polargen.database import SCHEMA, Database
+
+    url, source = _url(given, os.environ, missing)
+    if url == embedded.NAME:
+        url = embedded.start()
+    database = Database(url, SCHEMA if schema is None else schema, unlogged)
+    if note:
+        output.note(f"database {database.place}, schema {database.schema}{source}")
+    return database
+
+
+def _url(given: str | None, environment: Mapping[str, str], missing: str) -> tuple[str, str]:
+    """Return the URL and where it comes from, in words."""
+    from polargen.errors import ConfigError
+
+    if given is not None:
+        if not given.strip():
+            raise ConfigError("--database: is empty, give a URL, or embedded")
+        return given.strip(), ""
+    for variable in (OWN_VARIABLE, COMMON_VARIABLE):
+        if environment.get(variable, "").strip():
+            return environment[variable].strip(), f" (from {variable})"
+    if any(environment.get(variable) for variable in _SUPABASE):
+        raise ConfigError(
+            f"{missing}; neither {OWN_VARIABLE} nor {COMMON_VARIABLE} is set, "
+            "Supabase's URL and keys are for its REST interface, copy the connection string "
+            "(direct or session pooler) from the project's Connect dialog"
+        )
+    raise ConfigError(f"{missing} (neither {OWN_VARIABLE} nor {COMMON_VARIABLE} is set)")
+
+
+@click.command("guard")
+@database_options
+@options.common_options
+@click.pass_context
+def guard_command(
+    ctx: click.Context, database: str | None, schema: str | None, as_json: bool
+) -> None:
+    """Show the checks of a database load without writing; exit 3 if one refuses.
+
+    \b
+    Example:
+      polargen guard --database embedded
+      polargen guard --database embedded --schema mock_data_team --json
+    """
+    from polargen import guard_database
+
+    place = chosen(database, schema, note=not as_json)
+    failures = guard_database.failures_of(place, os.environ)
+    refused = any(failure.severity == "error" for failure in failures)
+    if as_json:
+        document = {"ok": not refused, "database": place.place, "schema": place.schema}
+        output.show_json({**document, "failures": [vars(failure) for failure in failures]})
+    else:
+        output.show(lines(failures))
+        output.show([f"{place.place}: {'refused' if refused else 'may be loaded'}"])
+    ctx.exit(REFUSED if refused else 0)
+
+
+def lines(failures: list[Failure]) -> list[str]:
+    """Return failed checks as aligned lines."""
+    if not failures:
+        return []
+    rows = [[f.severity, f.check, f"{f.reason}; {f.remedy}"] for f in failures]
+    return output.table(["severity", "check", "reason and remedy"], rows)
+
+
+@click.command()
+@click.option(
+    "--enable/--disable", default=None, help="Allow or refuse database loads from now on."
+)
+@options.common_options
+def toggle(enable: bool | None, as_json: bool) -> None:
+    """Allow or refuse database loads; without an option show which it is, and why.
+
+    MOCK_DATA_ENABLED in the environment wins over what is stored.
+
+    \b
+    Example:
+      polargen toggle --enable
+      polargen toggle --json
+    """
+    from polargen import guard, state
+
+    failures = guard.environment_failures(os.environ)
+    if enable:
+        guard.refuse(failures)
+    if enable is not None:
+        state.store_toggle(enable)
+    on, why = state.enabled(os.environ)
+    if as_json:
+        output.show_json({"enabled": on, "reason": why, "canEnable": not failures})
+    else:
+        output.show([f"database loads are {'enabled' if on else 'disabled'}: {why}"])
+
+
+@click.command()
+@click.option("--stop", is_flag=True, help="Stop it; its data stays.")
+@options.common_options
+def server(stop: bool, as_json: bool) -> None:
+    """Start the embedded PostgreSQL and show how to connect; it runs until it is stopped.
+
+    \b
+    Example:
+      polargen server
+      polargen server --stop
+    """
+    from polargen import embedded
+
+    if stop:
+        was = embedded.stop()
+        if as_json:
+            output.show_json({"running": False, "stopped": was, "folder": str(embedded.folder())})
+        else:
+            output.show(["stopped" if was else "it was not running"])
+        return
+    url = embedded.start()
+    if as_json:
+        output.show_json({"running": True, "url": url, "folder": str(embedded.folder())})
+    else:
+        output.show(connect_lines(url))
+
+
+def connect_lines(url: str) -> list[str]:
+    """Return how to use the embedded server."""
+    from polargen import embedded
+
+    return [
+        f"PostgreSQL runs in {embedded.folder()}. To connect, and to stop it:",
+        f"  {embedded.psql()}",
+        "  polargen server --stop",
+    ]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from polargen.ddl import literal, name
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA = "mock_data"
+IdType = Literal["bigint", "uuid"]
+LoadMode = Literal["replace", "append", "existing"]
 _SCHEMES = ("postgresql", "postgres")
 _KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S*)")
 _SECRETS = ("password", "sslpassword", "passfile", "sslkey")
@@ -64,11 +66,21 @@ class Database:
         url: postgresql://user:password@host:port/database, or libpq's keywords.
         schema: that tables go to.
         unlogged: tables without write-ahead log: faster, and empty after a crash of the server.
+        id_type: of keys: bigint, or uuid. Tables that exist decide themselves.
+        load_mode: replace what is there, append to it, or fill existing tables of others.
+        grants: roles that may read the tables.
+        views: "camel" for views with camelCase columns in the schema ``<schema>_camel``.
+        wait: for another run on the same schema, instead of being refused.
     """
 
     url: str = field(repr=False)
     schema: str = SCHEMA
     unlogged: bool = False
+    id_type: IdType = "bigint"
+    load_mode: LoadMode = "replace"
+    grants: tuple[str, ...] = ()
+    views: Literal["camel"] | None = None
+    wait: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no connection string, without showing it.

@@ -69,6 +69,7 @@ class MockDataOrchestrator:
         options: how to run.
         scenario: the profile; None to resolve ``config.scenario`` by name or file.
         listener: hears of progress.
+        job_id: ``job-`` and eight hex digits; None to draw one.
     """
 
     def __init__(
@@ -78,11 +79,12 @@ class MockDataOrchestrator:
         *,
         scenario: ScenarioProfile | None = None,
         listener: Callable[[Progress], None] | None = None,
+        job_id: str | None = None,
     ) -> None:
         self.config = config
         self.options = options or RunOptions()
         self.scenario = scenario or resolve_scenario(config.scenario)
-        self.job_id = f"job-{secrets.token_hex(4)}"
+        self.job_id = new_job_id() if job_id is None else job_id
         self._listener = listener
 
     def execute(self) -> GenerationResult:
@@ -236,6 +238,11 @@ class MockDataOrchestrator:
             if group not in results:
                 keep(run_group(settings, group, totals))
         return results
+
+
+def new_job_id() -> str:
+    """Return an id for a run: ``job-`` and eight hex digits."""
+    return f"job-{secrets.token_hex(4)}"
 
 
 class _Proof:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -35,10 +36,69 @@ def database_options(command: _F) -> _F:
     return command
 
 
+def load_options(command: _F) -> _F:
+    """Add what decides how a database is loaded."""
+    for option in (
+        click.option("--wait", is_flag=True, help="For another load of the same schema."),
+        click.option(
+            "--views",
+            type=click.Choice(["camel"]),
+            help="Views with camelCase columns in the schema NAME_camel.",
+        ),
+        click.option("--grant", metavar="A,B", help="Roles that may read the tables and views."),
+        click.option(
+            "--unlogged", is_flag=True, help="Tables without write-ahead log: lost in a crash."
+        ),
+        click.option(
+            "--id-type",
+            type=click.Choice(["bigint", "uuid"]),
+            help="Of keys in tables that the load makes.  [default: bigint]",
+        ),
+        click.option(
+            "--load-mode",
+            type=click.Choice(["replace", "append", "existing"]),
+            help="Replace what polargen loaded before, add to it, or fill tables that were made "
+            "by others.  [default: replace]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def loading(how: Mapping[str, Any], note: bool, missing: str) -> Database:
+    """Return the database that --database means, and how it is to be loaded; see `chosen`.
+
+    Raises:
+        ConfigError: no URL is given or set, or the options contradict each other.
+    """
+    from polargen.errors import ConfigError
+
+    mode = how["load_mode"] or "replace"
+    if mode != "replace":
+        for option in ("unlogged", "views", "id_type"):
+            if how[option]:
+                raise ConfigError(
+                    f"--{option.replace('_', '-')}: the tables are there already with --load-mode "
+                    f"{mode}, leave it out"
+                )
+    grants = tuple(role.strip() for role in (how["grant"] or "").split(","))
+    if how["grant"] is not None and not all(grants):
+        raise ConfigError(f"--grant: {how['grant']!r} names no roles, write them like anon,reader")
+    database = chosen(how["database"], how["schema"], note=note, missing=missing)
+    return replace(
+        database,
+        unlogged=how["unlogged"],
+        id_type=how["id_type"] or "bigint",
+        load_mode=mode,
+        grants=grants if how["grant"] is not None else (),
+        views=how["views"],
+        wait=how["wait"],
+    )
+
+
 def chosen(
     given: str | None,
     schema: str | None = None,
-    unlogged: bool = False,
     note: bool = True,
     missing: str = "--database: is missing, give a URL, or embedded",
 ) -> Database:
@@ -47,7 +107,6 @@ def chosen(
     Args:
         given: URL or ``embedded``; None for the one that the environment names.
         schema: None for the default.
-        unlogged: see `Database`.
         note: say on stderr which it is.
         missing: what to say where no database is named anywhere.
 
@@ -60,7 +119,7 @@ def chosen(
     url, source = _url(given, os.environ, missing)
     if url == embedded.NAME:
         url = embedded.start()
-    database = Database(url, SCHEMA if schema is None else schema, unlogged)
+    database = Database(url, SCHEMA if schema is None else schema)
     if note:
         output.note(f"database {database.place}, schema {database.schema}{source}")
     return database

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     help="Write only these; all are computed.",
 )
 @databases.database_options
-@click.option("--unlogged", is_flag=True, help="Tables without write-ahead log: lost in a crash.")
+@databases.load_options
 @options.workers_option
 @click.option("--resume", is_flag=True, help="Continue a killed run into the same folder.")
 @click.option("--verify", is_flag=True, help="Check every rule before the files take their place.")
@@ -146,7 +146,8 @@ class Request:
         if self.out is not None:
             for name in _NEED_DATABASE:
                 if needs[name]:
-                    raise ConfigError(f"--{name}: loads a database, but -o names {self.out}")
+                    option = "--" + name.replace("_", "-")
+                    raise ConfigError(f"{option}: loads a database, but -o names {self.out}")
         else:
             for name in _NEED_OUT:
                 if needs[name] and not (name == "verify" and self.loads):
@@ -186,10 +187,8 @@ class Request:
         how, whole = self.how, options.whole_number
         database = None
         if self.loads:
-            database = databases.chosen(
-                how["database"],
-                how["schema"],
-                how["unlogged"],
+            database = databases.loading(
+                how,
                 note=not self.quiet,
                 missing="--no-dry-run: there is nowhere to write, name a folder with -o DIR, or a "
                 "database with --database",
@@ -219,7 +218,9 @@ class Request:
         return "none" if self.out is None else self.format_name or options.FORMATS[0]
 
 
-_NEED_DATABASE = ("database", "schema", "unlogged")
+_NEED_DATABASE = (
+    "database", "schema", "unlogged", "id_type", "load_mode", "grant", "views", "wait",
+)  # fmt: skip
 _NEED_OUT = (
     "format_name",
     "compression",

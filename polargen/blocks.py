@@ -42,6 +42,15 @@ KEYS_PER_UNIT: Mapping[str, int] = {
     "anomaly_labels": 24,
 }
 OTHER_KEYS_PER_UNIT = 16
+# Keys that follow from the order's or the root visit's.
+KEYS_PER_ORDER: Mapping[str, int] = {
+    "orders": 1,
+    "shipments": 1,
+    "refunds": 1,
+    "payments": 2,
+    "discounts": 8,
+}
+KEYS_PER_VISIT: Mapping[str, int] = {"maintenance_visits": 3}
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,18 @@ class _ByHash:
 def blocks_of(plan: Plan) -> tuple[Block, ...]:
     """Return all blocks: user days, visits, orders in time order, masters last."""
     return _blocks(_ByHash(plan.hash, plan))
+
+
+def last_key(plan: Plan, table: str) -> int:
+    """Return the largest key that a run can give a row of a table; keys begin at 1."""
+    if table in MASTERS:
+        return int(getattr(plan, table))
+    if table in KEYS_PER_ORDER:
+        return KEYS_PER_ORDER[table] * (plan.orders + plan.duplicates)
+    if table in KEYS_PER_VISIT:
+        return KEYS_PER_VISIT[table] * plan.visits
+    last = blocks_of(plan)[-1]
+    return KEYS_PER_UNIT.get(table, OTHER_KEYS_PER_UNIT) * (last.units_before + last.units)
 
 
 def order_indices(plan: Plan, block: Block) -> I64:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from polargen import guard, guard_database
-from polargen.blocks import blocks_of
+from polargen.blocks import blocks_of, last_key
 from polargen.checks import Report, verify_dataset
 from polargen.config import MockGeneratorConfig
 from polargen.database import Database
@@ -35,7 +35,6 @@ from polargen.executors import (
     LocalExecutor,
     WorkSettings,
     groups_of,
-    run_group,
 )
 from polargen.generators import all_tables
 from polargen.generators.totals import Totals
@@ -52,7 +51,8 @@ from polargen.result import (
 )
 from polargen.scenario import ScenarioProfile, resolve_scenario
 from polargen.sinks import Sink, SinkSettings
-from polargen.sinks.postgres import PostgresSink
+from polargen.sinks.claim import Claim
+from polargen.sinks.postgres import PostgresSink, make_claim
 
 SMALL_RUN_ROWS = 400_000  # below this, starting workers costs more than it brings
 MOST_DATABASE_RECORDS = 10_000_000  # rows of one table that a database gets unasked
@@ -99,17 +99,13 @@ class MockDataOrchestrator:
         plan = make_plan(self.config, self.scenario)
         expected = estimate(plan, self.options.format)
         expected.check(self._limits())
-        settings = self._settings(plan, expected)
-        groups = groups_of(plan, settings.blocks_per_group)
         tracker = ProgressTracker(
             self.job_id, expected.total_rows, len(blocks_of(plan)), self._listener
         )
         tracker.phase("initializing")
-        sink = settings.sink.open_sink()
-        if isinstance(sink, PostgresSink):
-            sink.on_stage = tracker.stage
-        sink.open(plan.hash, {"job": self.job_id, "config": self.config.to_dict()},
-                  self.options.resume)  # fmt: skip
+        settings, sink = self._opened(plan, expected, tracker)
+        plan = settings.plan
+        groups = groups_of(plan, settings.blocks_per_group)
         try:
             results = self._generate(settings, groups, sink, tracker, expected)
             tracker.phase("validating")
@@ -161,6 +157,41 @@ class MockDataOrchestrator:
         if self.options.database is None or self.options.max_records is not None:
             return self.options
         return replace(self.options, max_records=MOST_DATABASE_RECORDS)
+
+    def _opened(
+        self, plan: Plan, expected: Estimate, tracker: ProgressTracker
+    ) -> tuple[WorkSettings, Sink]:
+        """Return the settings of the work, and the sink, opened.
+
+        What is in a database already decides where keys begin, so its claim comes before the
+        final plan.
+        """
+        settings = self._settings(plan, expected)
+        claim = None
+        if self.options.database is not None:
+            claim = make_claim(settings.sink, tracker.stage)
+        try:
+            if claim is not None:
+                settings = self._claimed(settings, claim)
+            sink = settings.sink.open_sink()
+            if isinstance(sink, PostgresSink):
+                sink.on_stage, sink.claim = tracker.stage, claim
+            run_info = {"job": self.job_id, "config": self.config.to_dict()}
+            sink.open(settings.plan.hash, run_info, self.options.resume)
+        except BaseException:
+            if claim is not None:
+                claim.session.close()
+            raise
+        return settings, sink
+
+    def _claimed(self, settings: WorkSettings, claim: Claim) -> WorkSettings:
+        """Return settings with the plan, the tables and the keys that the target asks for."""
+        plan = make_plan(self.config, self.scenario, claim.keys.base)
+        claim.check(plan)
+        tables = claim.tables(settings.sink.tables)
+        last_keys = {table.name: last_key(plan, table.name) for table in tables}
+        sink = replace(settings.sink, tables=tables, keys=claim.keys, last_keys=last_keys)
+        return replace(settings, plan=plan, sink=sink)
 
     def _settings(self, plan: Plan, expected: Estimate) -> WorkSettings:
         options, known = self.options, all_tables()
@@ -232,11 +263,11 @@ class MockDataOrchestrator:
         masters = [n for n, blocks in enumerate(groups) if blocks[0].kind == "masters"]
         facts = [n for n in range(len(groups)) if n not in results and n not in set(masters)]
         facts.sort(key=lambda n: -sum(block.units for block in groups[n]))
-        for result in LocalExecutor(settings, self._workers(expected)).run(facts):
-            keep(result)
-        for group in masters:
-            if group not in results:
-                keep(run_group(settings, group, totals))
+        with LocalExecutor(settings, self._workers(expected)) as executor:
+            for result in executor.run(facts):
+                keep(result)
+            for result in executor.run([n for n in masters if n not in results], totals):
+                keep(result)
         return results
 
 

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from polargen.draw import I64, permute
 from polargen.errors import ScenarioError
+from polargen.keys import Base
 
 PACKAGED_LOCALE = "eg"
 FAKER_WORDS = 300  # of each kind, from another locale
@@ -248,6 +249,11 @@ def numbered(names: pa.Array, turn: I64, before: str) -> pa.Array:
         return names
     number = joined(before, pa.array(turn + 1).cast(pa.string()))
     return joined(names, pc.if_else(pa.array(turn > 0), number, ""))
+
+
+def marked(names: pa.Array, base: Base) -> pa.Array:
+    """Return names followed by a run's mark, " R2", so that no earlier run has them."""
+    return joined(names, f" R{base.mark}") if base.mark else names
 
 
 def _person(index: I64, key: int, names: People, men: bool) -> tuple[I64, I64, I64]:

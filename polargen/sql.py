@@ -1,4 +1,4 @@
-"""SQL for psql: tables of the schema `mock_data`, rows as COPY text, keys after the rows."""
+"""SQL for psql: tables of a schema, rows as COPY text, keys after the rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from polargen.ddl import column_definition, name
+from polargen.ddl import column_definition, name, where
+from polargen.keys import Keys
 from polargen.schema import Column, Table
 from polargen.sinks.text import readable
 
@@ -20,35 +21,43 @@ _ESCAPED_BYTES = np.zeros(256, dtype=bool)
 _ESCAPED_BYTES[[ord(char) for char in _ESCAPES]] = True
 
 
-def create(table: Table) -> str:
-    """Return what comes before a table's rows: schema, table and the head of the COPY."""
-    lines = [f"    {column_definition(column)}" for column in table.columns]
+def create(table: Table, schema: str = SCHEMA, keys: Keys | None = None) -> str:
+    """Return what comes before a table's rows: schema, table and the head of the COPY.
+
+    Args:
+        table: the declaration.
+        schema: that the table is made in.
+        keys: how keys are stored; None: as numbers.
+    """
+    lines = [f"    {column_definition(table, column, keys)}" for column in table.columns]
     columns = ", ".join(name(column.name) for column in table.columns)
+    full = where(schema, table.name)
     return (
         f"-- {table.meaning}\n"
         "SET client_encoding = 'UTF8';\n"
-        f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n"
-        f"CREATE TABLE {where(table)} (\n" + ",\n".join(lines) + "\n);\n"
-        f"COPY {where(table)} ({columns}) FROM stdin;\n"
+        f"CREATE SCHEMA IF NOT EXISTS {name(schema)};\n"
+        f"CREATE TABLE {full} (\n" + ",\n".join(lines) + "\n);\n"
+        f"COPY {full} ({columns}) FROM stdin;\n"
     )
 
 
-def keys(table: Table, loaded: Sequence[Table]) -> str:
+def keys(table: Table, loaded: Sequence[Table], schema: str = SCHEMA) -> str:
     """Return what comes after a table's rows: its primary key, and its foreign keys.
 
     Args:
         table: the declaration.
         loaded: tables that may be referred to; references to others are left out.
+        schema: that the tables are in.
     """
-    primary = {item.name: item.primary_key for item in loaded}
-    lines = [f"ALTER TABLE {where(table)} ADD PRIMARY KEY ({name(table.primary_key)});"]
+    full, primary = where(schema, table.name), {item.name: item.primary_key for item in loaded}
+    lines = [f"ALTER TABLE {full} ADD PRIMARY KEY ({name(table.primary_key)});"]
     lines += [
-        f"ALTER TABLE {where(table)} ADD FOREIGN KEY ({name(column)}) "
-        f"REFERENCES {SCHEMA}.{name(other)} ({name(primary[other])});"
+        f"ALTER TABLE {full} ADD FOREIGN KEY ({name(column)}) "
+        f"REFERENCES {where(schema, other)} ({name(primary[other])});"
         for column, other in table.foreign_keys
         if other in primary
     ]
-    return "\n".join([*lines, f"ANALYZE {where(table)};", ""])
+    return "\n".join([*lines, f"ANALYZE {full};", ""])
 
 
 def copy_lines(table: Table, rows: pa.Table) -> bytes:
@@ -60,11 +69,6 @@ def copy_lines(table: Table, rows: pa.Table) -> bytes:
         text, include_header=False, separator="\t", null_value="\\N", quote_style="never"
     )
     return text.getvalue()
-
-
-def where(table: Table) -> str:
-    """Return a table's qualified name."""
-    return f"{SCHEMA}.{name(table.name)}"
 
 
 def _escaped(column: Column, series: pl.Series) -> pl.Series:

@@ -28,6 +28,7 @@ from polargen.errors import (
     TargetError,
     VerificationError,
 )
+from polargen.runs import runs
 from polargen.schema import TABLES
 
 HERE = Path(__file__).parent
@@ -89,7 +90,7 @@ def test_load__holds_exactly_the_generated_rows(database: Database) -> None:
     load(database, "anomaly-heavy", end="2024-01-31")
     made = run("anomaly-heavy", end="2024-01-31")
     session = database.connect()
-    data = DatabaseSet(session)
+    data = DatabaseSet(session, runs(session)[0])
     for name, table in TABLES.items():
         got = pl.concat(data.read(table, block) for block in blocks_of(data.plan))
         assert got.schema == table.polars_schema

@@ -12,7 +12,7 @@ import click
 from polargen.cli import options, output
 
 if TYPE_CHECKING:
-    from polargen.database import Database
+    from polargen.database import Database, LoadMode
     from polargen.guard import Failure
 
 OWN_VARIABLE, COMMON_VARIABLE = "POLARGEN_DATABASE_URL", "DATABASE_URL"
@@ -73,7 +73,7 @@ def loading(how: Mapping[str, Any], note: bool, missing: str) -> Database:
     """
     from polargen.errors import ConfigError
 
-    mode = how["load_mode"] or "replace"
+    mode: LoadMode = how["load_mode"] or "replace"
     if mode != "replace":
         for option in ("unlogged", "views", "id_type"):
             if how[option]:

@@ -13,14 +13,16 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Self
 
 from polargen.errors import PolargenError, RunError
 from polargen.executors.memory import keep_freed_memory
 from polargen.executors.work import GroupResult, WorkSettings, run_group
 from polargen.generators.base import register_generator, registered
+from polargen.generators.totals import Totals
 
 _SINGLE_THREADED = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _START = (
@@ -31,6 +33,8 @@ _START = (
 class LocalExecutor:
     """Runs groups in ``workers`` processes, or in this one where one is enough.
 
+    A context: the workers start with the first groups and live until it is left.
+
     Args:
         settings: of the run; travels to each worker once.
         workers: processes, 1 or more.
@@ -39,44 +43,52 @@ class LocalExecutor:
     def __init__(self, settings: WorkSettings, workers: int) -> None:
         self._settings = settings
         self._workers = workers
+        self._processes: dict[Connection, subprocess.Popen[bytes]] = {}
 
-    def run(self, groups: Sequence[int]) -> Iterator[GroupResult]:
-        """Yield results as they come; leaving the loop stops the workers.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for connection, process in self._processes.items():
+            if error[0] is None:
+                with suppress(OSError):  # it died after its last group
+                    connection.send(None)
+            else:
+                process.kill()
+            process.wait()
+            connection.close()
+
+    def run(self, groups: Sequence[int], totals: Totals | None = None) -> Iterator[GroupResult]:
+        """Yield results as they come.
+
+        Args:
+            groups: numbers, in the order in which they are begun.
+            totals: of all facts, for groups of masters.
 
         Raises:
             RunError: a worker died or failed.
         """
-        if self._workers == 1 or len(groups) <= 1 or not _importable():
+        if self._workers == 1 or not _importable() or (len(groups) <= 1 and not self._processes):
             keep_freed_memory()
             for group in groups:
-                yield run_group(self._settings, group)
+                yield run_group(self._settings, group, totals)
             return
-        yield from self._spread(groups)
-
-    def _spread(self, groups: Sequence[int]) -> Iterator[GroupResult]:
         waiting = list(reversed(groups))
-        busy: dict[Connection, subprocess.Popen[bytes]] = {}
-        try:
-            for _ in range(min(self._workers, len(groups))):
-                connection, process = _start(self._settings)
-                busy[connection] = process
-                connection.send(waiting.pop())
-            while busy:
-                for ready in wait(list(busy)):
-                    assert isinstance(ready, Connection)
-                    result = _receive(ready, busy[ready])
-                    if waiting:
-                        ready.send(waiting.pop())
-                    else:
-                        ready.send(None)
-                        busy.pop(ready).wait()
-                        ready.close()
-                    yield result
-        finally:
-            for connection, process in busy.items():
-                process.kill()
-                process.wait()
-                connection.close()
+        while len(self._processes) < min(self._workers, len(groups)):
+            self._processes.update([_start(self._settings)])
+        busy = []
+        for connection in list(self._processes)[: len(groups)]:
+            connection.send((waiting.pop(), totals))
+            busy.append(connection)
+        while busy:
+            for ready in wait(busy):
+                assert isinstance(ready, Connection)
+                result = _receive(ready, self._processes[ready])
+                if waiting:
+                    ready.send((waiting.pop(), totals))
+                else:
+                    busy.remove(ready)
+                yield result
 
 
 def _importable() -> bool:
@@ -128,15 +140,15 @@ def serve(descriptor: int) -> None:
         plugged, settings = connection.recv()
         for generator in plugged:
             register_generator(generator)
-        while (group := connection.recv()) is not None:
-            connection.send(_attempt(settings, group))
+        while (task := connection.recv()) is not None:
+            connection.send(_attempt(settings, *task))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the orchestrator is gone; it or its successor cleans up
 
 
-def _attempt(settings: WorkSettings, group: int) -> tuple[str, Any]:
+def _attempt(settings: WorkSettings, group: int, totals: Totals | None) -> tuple[str, Any]:
     try:
-        return "result", run_group(settings, group)
+        return "result", run_group(settings, group, totals)
     except PolargenError as error:
         return "error", error
     except BaseException:  # noqa: BLE001 - whatever it is, the orchestrator must hear of it

@@ -87,7 +87,8 @@ def company_names(plan: Plan, companies: Companies, index: I64) -> pa.Array:
         rows.append(here)
     place = np.empty(len(index), dtype=np.int64)
     place[np.concatenate(rows)] = np.arange(len(index))
-    return pa.concat_arrays(texts).take(pa.array(place))
+    names = pa.concat_arrays(texts).take(pa.array(place))
+    return pools.marked(names, plan.base)
 
 
 def _ordinals(codes: U8) -> I64:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from polargen import pools
+from polargen import pools, streams
 from polargen.columns import Array, Gather, Nested, fixed_text, string_array
 from polargen.draw import F64, I64, chance, integers, permute
 from polargen.pools import AREAS
@@ -53,9 +53,11 @@ def site_phones(plan: Plan, name: str, index: I64, area: Array) -> pa.Array:
 
 
 def tax_numbers(plan: Plan, index: I64) -> pa.Array:
-    """Return distinct tax numbers like 123-456-789."""
+    """Return distinct tax numbers like 123-456-789, also among all runs in the same tables."""
+    number = index + plan.base.offset("companies")
     low = 10**8 if plan.companies <= 9 * 10**8 else 0
-    number = low + permute(index, 10**9 - low, plan.name_key("companies.tax_number"))
+    key = streams.name_key(plan.text_seed, "companies.tax_number")
+    number = low + permute(number, 10**9 - low, key)
     plain = fixed_text("", number, 9)
     text = np.frombuffer(plain.buffers()[2], dtype=np.uint8)[: 9 * len(index)].reshape(-1, 3, 3)
     dashed = np.full((len(index), 3, 4), ord("-"), dtype=np.uint8)

@@ -245,7 +245,7 @@ def _frame(ctx: BlockContext, book: Book, parts: tuple[_Rows, _Rows]) -> Frame:
     order, refund, user, note = both("order"), both("refund"), both("user"), both("note")
     order_at = both("order_at")
     own = np.flatnonzero(order_at < 0)
-    documents = fixed_text("ST-", key[own], 12)
+    documents = fixed_text(f"ST{ctx.plan.base.mark}-", key[own], 12)
     order_at[own] = len(book.order_numbers) + np.arange(len(own))
     references = pa.concat_arrays([book.order_numbers, documents])
     location = np.zeros(n, dtype=np.uint8)

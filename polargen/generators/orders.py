@@ -37,7 +37,7 @@ from polargen.generators.products import product_names
 from polargen.generators.shortage import block_products
 from polargen.schema.sales import ORDER_ITEMS, ORDERS
 
-ORDER_NUMBER = ("SO-", 10)
+ORDER_NUMBER_DIGITS = 10
 DELIVERY_NOTES = (
     "Call before arrival",
     "Deliver to the back entrance",
@@ -76,7 +76,9 @@ class OrderGenerator(BaseGenerator):
             befallen=after,
             draws=draws,
             order_item_id=ctx.key_start("order_items") + np.arange(len(basket), dtype=np.int64),
-            order_numbers=fixed_text(ORDER_NUMBER[0], placing.order_id, ORDER_NUMBER[1]),
+            order_numbers=fixed_text(
+                f"SO{ctx.plan.base.mark}-", placing.order_id, ORDER_NUMBER_DIGITS
+            ),
         )
         order_labels.add_labels(ctx, ctx.book)
         add_totals(ctx, ctx.book)

@@ -54,7 +54,7 @@ class PaymentGenerator(BaseGenerator):
         user = _recorder(ctx, book, at, day, number, method, bulk)
         key = (placing.order_id[at] - 1) * 2 + number
         cycle, cycles, cycle_number = _cycles(ctx, book, at, bulk)
-        reference = fixed_text("PMT-", np.where(bulk, cycle_number, key), 12)
+        reference = fixed_text(f"PMT{ctx.plan.base.mark}-", np.where(bulk, cycle_number, key), 12)
         frame = Frame(
             PAYMENTS,
             {
@@ -109,7 +109,7 @@ def _cycles(ctx: BlockContext, book: Book, at: Array, bulk: Array) -> tuple[Arra
     company = distinct % (ctx.plan.companies + 1)
     text = pa.array(
         [
-            f"BC-{yq // 4}Q{yq % 4 + 1}-{c:06d}"
+            f"BC{ctx.plan.base.mark}-{yq // 4}Q{yq % 4 + 1}-{c:06d}"
             for yq, c in zip(year_quarter.tolist(), company.tolist(), strict=True)
         ]
     )

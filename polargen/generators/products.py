@@ -73,7 +73,7 @@ def product_names(plan: Plan, products: Products, index: I64) -> pa.Array:
         rows.append(here)
     place = np.empty(len(index), dtype=np.int64)
     place[np.concatenate(rows)] = np.arange(len(index))
-    return pa.concat_arrays(texts).take(pa.array(place))
+    return pools.marked(pa.concat_arrays(texts).take(pa.array(place)), plan.base)
 
 
 def _family(products: Products, index: I64) -> I64:
@@ -165,7 +165,7 @@ def _skus(plan: Plan, products: Products, index: I64) -> pa.Array:
     """Return distinct codes like ``CB-048213``: the category, and a permuted number."""
     size = max(_MIN_SKU_DIGITS, len(str(plan.products)) + 1)
     number = permute(index, 10**size, plan.name_key("products.sku"))
-    codes = pools.strings(*(category.code + "-" for category in CATALOGUE))
+    codes = pools.strings(*(f"{category.code}{plan.base.mark}-" for category in CATALOGUE))
     return pools.joined(
         codes.take(pa.array(products.category[index])), fixed_text("", number, size)
     )

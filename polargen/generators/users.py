@@ -13,11 +13,17 @@ from polargen.columns import Frame, Nullable, fixed_text
 from polargen.draw import chance
 from polargen.generators.base import BaseGenerator
 from polargen.generators.world_days import changed_later
+from polargen.keys import Base
 from polargen.schema import Table
 from polargen.schema.masters import USERS
 
 DOMAIN_NAME = "synergyflow.example"
 PHOTO_SHARE = 0.85  # ASSUMED
+
+
+def _at(base: Base) -> str:
+    """Return what follows a mailbox; an appended run's users have mailboxes of their own."""
+    return (f".r{base.mark}" if base.mark else "") + f"@{DOMAIN_NAME}"
 
 
 class UserGenerator(BaseGenerator):
@@ -39,7 +45,7 @@ class UserGenerator(BaseGenerator):
         created_at = users.created_at[index]
         columns = {
             "user_id": index + 1,
-            "email": pools.joined(pools.person_mailboxes(*people), "@" + DOMAIN_NAME),
+            "email": pools.joined(pools.person_mailboxes(*people), _at(plan.base)),
             "display_name": pools.person_names(*people),
             "photo_url": Nullable(
                 pools.joined(photo, ".jpg"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from polargen import calendar, popularity, streams, time_series
 from polargen.config import MockGeneratorConfig
 from polargen.draw import I64, Bool
+from polargen.keys import Base
 from polargen.plan import counts, shares
 from polargen.plan.counts import Segment
 from polargen.plan.shares import PaymentChances, StatusChances, Unmet
@@ -53,6 +54,7 @@ class Plan:
         zipf_steps: exponent of product popularity in 1/1024.
         unmet: shares that this window cannot hold.
         notes: other things to tell the user.
+        base: what earlier runs in the same tables used up.
     """
 
     config: MockGeneratorConfig
@@ -79,6 +81,7 @@ class Plan:
     unmet: tuple[Unmet, ...]
     notes: tuple[str, ...]
     hash: str
+    base: Base = field(default_factory=Base)
 
     @property
     def seed(self) -> int:
@@ -104,13 +107,24 @@ class Plan:
         """Return the words that blocks share; see `streams.keyed`."""
         return streams.keyed(self.seed, name, *indices)
 
+    @property
+    def text_seed(self) -> int:
+        """Seed of what is one permutation for all runs in the same tables."""
+        return self.seed if self.base.text_seed is None else self.base.text_seed
+
     def name_key(self, name: str, *key: int) -> int:
         """Return the key of a permutation; see `streams.name_key`."""
         return streams.name_key(self.seed, name, *key)
 
 
-def make_plan(config: MockGeneratorConfig, scenario: ScenarioProfile) -> Plan:
+def make_plan(
+    config: MockGeneratorConfig, scenario: ScenarioProfile, base: Base | None = None
+) -> Plan:
     """Decide everything about a run.
+
+    Args:
+        config, scenario: resolved.
+        base: what earlier runs in the same tables used up; None: a run of its own.
 
     Raises:
         ConfigError: the scenario's numbers cannot be combined.
@@ -163,17 +177,22 @@ def make_plan(config: MockGeneratorConfig, scenario: ScenarioProfile) -> Plan:
         zipf_steps=_zipf_steps(scenario, products, warehouses),
         unmet=(*unmet, *unpaid),
         notes=tuple(notes),
-        hash=plan_hash(config, scenario),
+        hash=plan_hash(config, scenario, base),
+        base=Base() if base is None else base,
     )
 
 
-def plan_hash(config: MockGeneratorConfig, scenario: ScenarioProfile) -> str:
+def plan_hash(
+    config: MockGeneratorConfig, scenario: ScenarioProfile, base: Base | None = None
+) -> str:
     """Return the BLAKE2b-128 of everything that decides content, as hex."""
     settings: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "config": {k: v for k, v in config.to_dict().items() if k not in _NOT_CONTENT},
         "scenario": {k: v for k, v in scenario.to_dict().items() if k not in _NAMES},
     }
+    if base is not None and base.run > 1:
+        settings["base"] = [base.run, base.text_seed, sorted(base.offsets)]
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal[
-    "key",  # int64, a primary or foreign key
+    "key",  # int64: a primary or foreign key (see `Table.is_key`), or a count beyond int32
     "int",  # int32
     "money",  # decimal(12, 2), EGP; int64 piastres while it is computed
     "money_total",  # decimal(18, 2), EGP; sums over many orders
@@ -44,6 +44,7 @@ class Column:
         low, high: inclusive range of numbers, in the column's shown unit.
         values: of an enumeration, in code order.
         references: the table whose primary key this column holds.
+        references_by: instead: the enumeration column that names this table, row by row.
         unique: no value twice in the table (nulls aside).
         fields: of each struct in a "structs" column.
     """
@@ -57,6 +58,7 @@ class Column:
     high: float | None = None
     values: tuple[str, ...] = ()
     references: str | None = None
+    references_by: str | None = None
     unique: bool = False
     fields: tuple[Column, ...] = ()
 
@@ -144,6 +146,11 @@ class Table:
 
     def __getitem__(self, column: str) -> Column:
         return self._by_name[column]
+
+    def is_key(self, column: Column) -> bool:
+        """Return whether a column holds keys: its own, or another table's."""
+        own = column.name == self.primary_key
+        return own or column.references is not None or column.references_by is not None
 
     @property
     def arrow_schema(self) -> pa.Schema:

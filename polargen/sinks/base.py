@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from polargen.database import Database
 from polargen.errors import ConfigError
+from polargen.keys import Keys
 from polargen.manifest import Manifest
 from polargen.schema import Table
 
@@ -40,6 +41,8 @@ class SinkSettings:
         database: of sinks that load one.
         lenient: rows break some rules of the schema on purpose (invalid_data).
         job: id of the run.
+        keys: how a database stores them.
+        last_keys: largest generated key that the run can use, by table.
     """
 
     format: str
@@ -52,6 +55,8 @@ class SinkSettings:
     database: Database | None = None
     lenient: bool = False
     job: str = ""
+    keys: Keys = field(default_factory=Keys)
+    last_keys: Mapping[str, int] = field(default_factory=dict)
 
     def open_group(self, group: int) -> GroupWriter:
         """Return the writer of a group; it overwrites what an earlier try left."""

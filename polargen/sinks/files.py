@@ -202,7 +202,7 @@ class FileSink(ABC):
 
     @classmethod
     @abstractmethod
-    def encoder(cls, table: Table, file: HashedFile, settings: SinkSettings) -> Encoder:
+    def encoder(cls, table: Table, file: io.RawIOBase, settings: SinkSettings) -> Encoder:
         """Return the encoder of one table's file."""
 
     @classmethod

@@ -8,6 +8,7 @@ dictionary, if no statistics are asked for (they cost 32: the writer looks for t
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import ClassVar
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from polargen.columns import single
 from polargen.schema import NESTED, Column, Table
 from polargen.sinks.base import SinkSettings
-from polargen.sinks.files import Encoder, FileSink, HashedFile, codec
+from polargen.sinks.files import Encoder, FileSink, codec
 
 ROW_GROUP_ROWS = 1 << 20
 _DICTIONARY_BYTES = 64 << 20  # above it the writer would fall back to plain text
@@ -44,7 +45,7 @@ _MONEY = {"money": pa.decimal64(12, 2), "money_total": pa.decimal64(18, 2)}
 class ParquetEncoder:
     """Writes blocks as row groups."""
 
-    def __init__(self, table: Table, file: HashedFile, settings: SinkSettings) -> None:
+    def __init__(self, table: Table, file: io.RawIOBase, settings: SinkSettings) -> None:
         name = codec(ParquetSink, settings)
         level = settings.compression_level
         level = _DEFAULT_LEVEL.get(name or "") if level is None else level
@@ -89,7 +90,7 @@ class ParquetSink(FileSink):
         return ".parquet"
 
     @classmethod
-    def encoder(cls, table: Table, file: HashedFile, settings: SinkSettings) -> Encoder:
+    def encoder(cls, table: Table, file: io.RawIOBase, settings: SinkSettings) -> Encoder:
         """See `FileSink`."""
         return ParquetEncoder(table, file, settings)
 

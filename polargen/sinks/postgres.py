@@ -15,13 +15,16 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from polargen import ddl
+from polargen import ddl, runs
 from polargen.database import Database, DatabaseError, Session
 from polargen.errors import ConfigError, TargetError
 from polargen.manifest import Manifest, Part
 from polargen.schema import Table
 from polargen.sinks import staging
 from polargen.sinks.base import GroupRecord, PartRecord, SinkSettings, WriterExit
+from polargen.sinks.claim import Claim, lock
+from polargen.sinks.claim import claim as claim_target
+from polargen.sinks.merging import merge
 from polargen.sinks.rows import copy_rows
 
 GROUPS = "polargen_groups"
@@ -47,7 +50,8 @@ class PostgresWriter(WriterExit):
         if table.name not in self._names or arrow.num_rows == 0:
             return
         session = self._begun()
-        rows = session.copy(self._staging, table.name, copy_rows(table, arrow))
+        stored = copy_rows(table, arrow, self._settings.keys)
+        rows = session.copy(self._staging, table.name, stored)
         if rows not in (-1, arrow.num_rows):
             raise TargetError(
                 f"{self._database.place}: {table.name}: the server took {rows:,} of "
@@ -84,6 +88,7 @@ class PostgresSink:
 
     Attributes:
         on_stage: hears what is done to which table, after the rows are there.
+        claim: of the target, made by `open` where there is none.
     """
 
     resumable: ClassVar[bool] = False
@@ -94,7 +99,7 @@ class PostgresSink:
         self.settings = settings
         self.on_stage: Callable[[str], None] = _unheard
         self._database = settings.database
-        self._control: Session | None = None
+        self.claim: Claim | None = None
         self._groups: set[int] = set()
 
     @classmethod
@@ -110,11 +115,11 @@ class PostgresSink:
         """
         if resume:
             raise ConfigError("--resume: a database load starts anew, leave it out")
-        self._control = self._database.connect(staging.application(self.settings))
         try:
-            staging.lock(self._control)
-            staging.drop_stale(self._control)
-            staging.create(self._control, self.settings, GROUPS)
+            if self.claim is None:
+                self.claim = make_claim(self.settings, self.on_stage)
+            staging.drop_stale(self.claim.session)
+            staging.create(self.claim.session, self.settings, GROUPS)
         except BaseException:
             self.abort()
             raise
@@ -130,35 +135,59 @@ class PostgresSink:
         self._groups.add(group)
 
     def commit(self, manifest: Manifest, prove: Callable[[Any], None] | None = None) -> Manifest:
-        """Add keys, checks and indexes, prove, and swap the tables into the target.
+        """Add keys, checks and indexes, prove, and put the rows into the target.
+
+        Tables of the target that stay get the rows by ``INSERT``; else the staged tables take
+        their place.
 
         Raises:
             TargetError: the server failed, or someone changed the target; nothing was replaced.
         """
-        control = self._opened()
+        claim, schema = self._opened(), staging.schema_of(self.settings)
+        control, mapping = claim.session, claim.mapping
         _forget(self.settings)
         self._check_groups(control)
-        staging.finish(self.settings, self.on_stage)
+        if mapping is None or prove is not None:
+            staging.finish(self.settings, self.on_stage)
         done = replace(
             manifest, format="postgresql", compression=None, tables=self._sized(control, manifest)
         )
-        staging.describe(control, self.settings, done)
+        if mapping is None or prove is not None:
+            staging.describe(control, self.settings, self._record(schema, done))
         if prove is not None:
             self.on_stage("verifying")
-            prove(replace(self._database, schema=staging.schema_of(self.settings)))
-        self.on_stage("swap")
+            prove(replace(self._database, schema=schema))
+        record = self._record(self._database.schema, done)
         try:
-            staging.swap(control, self.settings, done, GROUPS)
+            if mapping is None:
+                self.on_stage("swap")
+                staging.swap(control, self.settings, record, GROUPS)
+            else:
+                merge(control, self._database, mapping, schema, record, self.on_stage)
         except DatabaseError:
             if not self._is_there():
                 raise
         self._close()
         return done
 
+    def _record(self, schema: str, manifest: Manifest) -> str:
+        """Return the statement that keeps the run in a schema."""
+        settings, mapping = self.settings, self._opened().mapping
+        base = settings.keys.base
+        ranges = {
+            name: (base.offset(name) + 1, base.offset(name) + last)
+            for name, last in settings.last_keys.items()
+        }
+        targets = {} if mapping is None or not mapping.foreign else {
+            item.table.name: (item.target_name, item.key_name) for item in mapping.tables
+        }  # fmt: skip
+        mode = self._database.load_mode
+        return runs.insert(schema, settings.job, mode, manifest, settings.keys, ranges, targets)
+
     def abort(self) -> None:
         """See `Sink`; ends the run's sessions, so that nothing of it goes on at the server."""
         _forget(self.settings)
-        if self._control is None:
+        if self.claim is None:
             return
         try:
             self._drop_staging()
@@ -167,12 +196,12 @@ class PostgresSink:
 
     def _drop_staging(self) -> None:
         try:
-            staging.drop(self._opened(), self.settings)
+            staging.drop(self._opened().session, self.settings)
         except DatabaseError:
             # The session is gone; a new one can still clean up. If not, the next run does.
             session = self._database.connect(staging.application(self.settings))
             try:
-                staging.lock(session)
+                lock(session)
                 staging.drop(session, self.settings)
             finally:
                 session.close()
@@ -206,14 +235,26 @@ class PostgresSink:
                 session.close()
         return False
 
-    def _opened(self) -> Session:
-        assert self._control is not None, "the sink is not open"
-        return self._control
+    def _opened(self) -> Claim:
+        assert self.claim is not None, "the sink is not open"
+        return self.claim
 
     def _close(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        if self.claim is not None:
+            self.claim.session.close()
+            self.claim = None
+
+
+def make_claim(settings: SinkSettings, tell: Callable[[str], None]) -> Claim:
+    """Take the target of a run; see `polargen.sinks.claim`.
+
+    Raises:
+        ConfigError: rows do not fit into the tables that are there.
+        TargetError: another run loads the schema, or the server cannot be reached.
+    """
+    database, name = settings.database, staging.application(settings)
+    assert database is not None
+    return claim_target(database, name, settings.tables, settings.lenient, tell)
 
 
 def _session(settings: SinkSettings) -> Session:

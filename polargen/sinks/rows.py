@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from polargen.keys import Keys
+from polargen.rekey import stored_rows
 from polargen.schema import NESTED, Column, Table
 from polargen.sinks.text import as_json, readable_list
 
 
-def copy_rows(table: Table, rows: pa.Table) -> pa.Table:
+def copy_rows(table: Table, rows: pa.Table, keys: Keys | None = None) -> pa.Table:
     """Return rows with the Arrow types that the driver writes as the declared column types.
 
     Dictionaries become text, lists of structs and JSON text become ``jsonb``, int8 int16; all
@@ -17,7 +19,9 @@ def copy_rows(table: Table, rows: pa.Table) -> pa.Table:
     Args:
         table: the declaration.
         rows: exactly ``table.arrow_schema``.
+        keys: of the run; None: stored as generated.
     """
+    rows = rows if keys is None else stored_rows(table, rows, keys)
     columns = [
         _column(column, rows.column(column.name).combine_chunks()) for column in table.columns
     ]

@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from threading import Lock
 
-from polargen import ddl
+from polargen import ddl, runs
 from polargen.database import Database, Session, drop_schema
 from polargen.errors import TargetError
-from polargen.manifest import Manifest
 from polargen.owned import RUNS, SCHEMA_COMMENT, foreign, owned_tables
 from polargen.schema import Table
 from polargen.sinks.base import SinkSettings
+from polargen.sinks.sharing import drop_views, share
 
-_LOCK_SPACE = 0x706F6C61  # "pola"; the first key of polargen's advisory locks
 _MOST_SESSIONS = 4
 _MEMORY = "128MB"  # of each session that builds indexes or proves references
 _LOCK_TIMEOUT = "60s"  # how long the swap waits for readers of the old tables
@@ -29,21 +28,6 @@ def schema_of(settings: SinkSettings) -> str:
 def application(settings: SinkSettings) -> str:
     """Return the name under which a run's sessions show in ``pg_stat_activity``."""
     return f"polargen {settings.job}"
-
-
-def lock(session: Session) -> None:
-    """Take the target's advisory lock, which the session holds until it ends.
-
-    Raises:
-        TargetError: another run has it.
-    """
-    database = session.database
-    key = f"{_LOCK_SPACE}, hashtext({ddl.literal(database.schema)})"
-    if not session.value(f"SELECT pg_try_advisory_lock({key})"):
-        raise TargetError(
-            f"{database.place}: another run loads {database.schema}; wait until it is done, or "
-            "load into another schema"
-        )
 
 
 def stale(session: Session) -> list[str]:
@@ -74,7 +58,8 @@ def create(session: Session, settings: SinkSettings, groups: str) -> None:
         session.execute(f"COMMENT ON SCHEMA {ddl.name(schema)} IS {ddl.literal(SCHEMA_COMMENT)}")
         session.execute(f"CREATE TABLE {ddl.where(schema, groups)} (number integer PRIMARY KEY)")
         for table in settings.tables:
-            session.execute(ddl.create_table(schema, table, _database(settings).unlogged))
+            unlogged = _database(settings).unlogged
+            session.execute(ddl.create_table(schema, table, unlogged, settings.keys))
 
 
 def drop(session: Session, settings: SinkSettings) -> None:
@@ -97,7 +82,7 @@ def finish(settings: SinkSettings, tell: Callable[[str], None]) -> None:
 
     def own(table: Table) -> list[str]:
         return [
-            ddl.own_constraints(schema, table, settings.lenient),
+            ddl.own_constraints(schema, table, settings.lenient, settings.keys),
             *ddl.indexes(schema, table),
             f"ANALYZE {ddl.where(schema, table.name)}",
         ]
@@ -116,19 +101,25 @@ def finish(settings: SinkSettings, tell: Callable[[str], None]) -> None:
         sessions.run(proofs, tell)
 
 
-def describe(session: Session, settings: SinkSettings, manifest: Manifest) -> None:
+def describe(session: Session, settings: SinkSettings, record: str) -> None:
     """Comment on tables and columns, which marks them as polargen's, and keep the run's record."""
     schema = schema_of(settings)
     with session.transaction():
         for table in settings.tables:
             for statement in ddl.comments(schema, table):
                 session.execute(statement)
-        session.execute(_runs_table(schema))
-        session.execute(_run_row(schema, settings, manifest))
+        session.execute(runs.create_table(schema))
+        session.execute(record)
 
 
-def swap(session: Session, settings: SinkSettings, manifest: Manifest, groups: str) -> None:
+def swap(session: Session, settings: SinkSettings, record: str, groups: str) -> None:
     """Put the staging tables in the place of the target's, in one transaction.
+
+    Args:
+        session: that holds the lock.
+        settings: of the run.
+        record: statement that keeps the run in the target.
+        groups: name of the table of loaded groups.
 
     Raises:
         TargetError: someone put tables of his own there meanwhile, or holds the old ones.
@@ -144,21 +135,23 @@ def swap(session: Session, settings: SinkSettings, manifest: Manifest, groups: s
                 f"{session.database.place}: {target} holds what polargen did not make "
                 f"({', '.join(strangers[:3])}); move it, then run the command again"
             )
+        drop_views(session, _database(settings))
         old = [name for name in owned_tables(session) if name != RUNS]
         if old:
             listed = ", ".join(ddl.where(target, name) for name in old)
             session.execute(f"DROP TABLE {listed}")
-        session.execute(_runs_table(target))
+        session.execute(runs.create_table(target))
         session.execute(
             f"UPDATE {ddl.where(target, RUNS)} SET replaced_at = clock_timestamp() "
             "WHERE replaced_at IS NULL"
         )
-        session.execute(_run_row(target, settings, manifest))
+        session.execute(record)
         for table in settings.tables:
             session.execute(
                 f"ALTER TABLE {ddl.where(schema, table.name)} SET SCHEMA {ddl.name(target)}"
             )
         session.execute(f"COMMENT ON SCHEMA {ddl.name(target)} IS {ddl.literal(SCHEMA_COMMENT)}")
+        share(session, _database(settings), target, settings.tables)
         session.execute(f"DROP TABLE {ddl.where(schema, groups)}, {ddl.where(schema, RUNS)}")
         session.execute(f"DROP SCHEMA {ddl.name(schema)}")
 
@@ -171,33 +164,6 @@ def is_committed(session: Session, settings: SinkSettings) -> bool:
         return False
     job = ddl.literal(settings.job)
     return bool(session.value(f"SELECT count(*) FROM {table} WHERE job_id = {job}"))
-
-
-def _runs_table(schema: str) -> str:
-    return (
-        f"CREATE TABLE IF NOT EXISTS {ddl.where(schema, RUNS)} (\n"
-        "    job_id text PRIMARY KEY,\n"
-        "    finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),\n"
-        "    replaced_at timestamptz,\n"
-        "    polargen text NOT NULL,\n"
-        "    scenario text NOT NULL,\n"
-        "    seed bigint NOT NULL,\n"
-        "    plan_hash text NOT NULL,\n"
-        "    rows bigint NOT NULL,\n"
-        "    manifest json NOT NULL\n)"
-    )
-
-
-def _run_row(schema: str, settings: SinkSettings, manifest: Manifest) -> str:
-    texts = (settings.job, manifest.polargen, str(manifest.scenario["name"]), manifest.plan_hash)
-    job, version, scenario, plan_hash = map(ddl.literal, texts)
-    rows = sum(entry.rows for entry in manifest.tables.values())
-    return (
-        f"INSERT INTO {ddl.where(schema, RUNS)} "
-        "(job_id, polargen, scenario, seed, plan_hash, rows, manifest) VALUES "
-        f"({job}, {version}, {scenario}, {manifest.seed}, {plan_hash}, {rows}, "
-        f"{ddl.literal(manifest.to_json())})"
-    )
 
 
 def _end_sessions(session: Session, name: str) -> None:

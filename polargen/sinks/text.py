@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from polargen.digest import fixed_width
 from polargen.schema import NESTED, Column, Table
 from polargen.sinks.base import SinkSettings
-from polargen.sinks.files import Encoder, FileSink, HashedFile, codec
+from polargen.sinks.files import Encoder, FileSink, codec
 
 Array = NDArray[Any]
 
@@ -36,7 +36,7 @@ _ENDINGS = {None: "", "gzip": ".gz", "zstd": ".zst"}
 class CompressedFile:
     """Bytes on their way to a file, through gzip, zstd or neither."""
 
-    def __init__(self, file: HashedFile, name: str | None, level: int | None) -> None:
+    def __init__(self, file: io.RawIOBase, name: str | None, level: int | None) -> None:
         self._file = file
         self._zip: gzip.GzipFile | None = None
         self._codec: pa.Codec | None = None
@@ -66,7 +66,7 @@ class CompressedFile:
 class TextEncoder(ABC):
     """Writes a table's rows as lines."""
 
-    def __init__(self, table: Table, file: HashedFile, settings: SinkSettings) -> None:
+    def __init__(self, table: Table, file: io.RawIOBase, settings: SinkSettings) -> None:
         self._table = table
         self._step = max(_LEAST_STEP_ROWS, settings.batch_size)
         name = codec(_SINKS[settings.format], settings)
@@ -91,7 +91,7 @@ class TextEncoder(ABC):
 class CsvEncoder(TextEncoder):
     """Comma-separated values with one line of names."""
 
-    def __init__(self, table: Table, file: HashedFile, settings: SinkSettings) -> None:
+    def __init__(self, table: Table, file: io.RawIOBase, settings: SinkSettings) -> None:
         super().__init__(table, file, settings)
         self._out.write(",".join(column.name for column in table.columns).encode() + b"\n")
 
@@ -121,7 +121,7 @@ class CsvSink(FileSink):
         return ".csv" + _ENDINGS[codec(cls, settings)]
 
     @classmethod
-    def encoder(cls, table: Table, file: HashedFile, settings: SinkSettings) -> Encoder:
+    def encoder(cls, table: Table, file: io.RawIOBase, settings: SinkSettings) -> Encoder:
         """See `FileSink`."""
         return CsvEncoder(table, file, settings)
 
@@ -138,7 +138,7 @@ class NdjsonSink(FileSink):
         return ".ndjson" + _ENDINGS[codec(cls, settings)]
 
     @classmethod
-    def encoder(cls, table: Table, file: HashedFile, settings: SinkSettings) -> Encoder:
+    def encoder(cls, table: Table, file: io.RawIOBase, settings: SinkSettings) -> Encoder:
         """See `FileSink`."""
         return NdjsonEncoder(table, file, settings)
 

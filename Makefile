@@ -8,14 +8,16 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 DEMO := out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench golden build clean
+.PHONY: help demo test lint docs bench bench-full golden build clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## make, verify and show a quarter of normal-ops in out/demo
-	$(BIN)/polargen generate --scenario normal-ops --from 2024-01-01 --to 2024-03-31 --seed 12345 \
-		-o $(DEMO) --verify
+QUARTER := --scenario normal-ops --from 2024-01-01 --to 2024-03-31 --seed 12345
+demo: $(VENV)/.demo ## a quarter of normal-ops as Parquet in out/demo, and in a PostgreSQL of its own
+	$(BIN)/polargen generate $(QUARTER) -o $(DEMO) --verify
+	MOCK_DATA_ENABLED=true $(BIN)/polargen generate $(QUARTER) --no-dry-run --database embedded --verify
+	$(BIN)/polargen server --psql < scripts/demo.sql
 	@echo "The commands are in $(BIN); to use them as shown:  . $(BIN)/activate"
 
 test: $(VENV)/.dev ## run the tests
@@ -32,6 +34,9 @@ docs: $(VENV)/.dev ## run the commands in the documents and write what they prin
 bench: $(VENV)/.bench ## measure polargen and its peers, into benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
+bench-full: $(VENV)/.bench ## the same with more runs, up to 300 million rows
+	$(BIN)/python -m benchmarks.run --effort full
+
 golden: $(VENV)/.dev ## write the golden digests anew, after a wanted change of the data
 	$(BIN)/python scripts/make_golden.py
 
@@ -42,7 +47,7 @@ clean: ## remove .venv and what was built
 	rm -rf $(VENV) build dist
 
 $(VENV)/.demo: pyproject.toml
-	@$(MAKE) --no-print-directory install EXTRAS= MARK=$@
+	@$(MAKE) --no-print-directory install EXTRAS='[embedded]' MARK=$@
 
 $(VENV)/.dev: pyproject.toml
 	@$(MAKE) --no-print-directory install EXTRAS='[dev,embedded]' MARK=$@

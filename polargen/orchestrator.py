@@ -87,6 +87,10 @@ class MockDataOrchestrator:
         self.job_id = new_job_id() if job_id is None else job_id
         self._listener = listener
 
+    def listen(self, listener: Callable[[Progress], None] | None) -> None:
+        """Let someone else hear of progress."""
+        self._listener = listener
+
     def execute(self) -> GenerationResult:
         """Generate, verify and commit.
 

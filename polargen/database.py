@@ -40,6 +40,7 @@ _REMEDIES = {
     "25006": "connect to a server that takes writes",
     "23": "the rows break the schema's rules; please report this",
 }
+_LOST = "the session was lost; run the command again"
 _UNREACHABLE = "check the URL and that the server runs"
 
 
@@ -149,7 +150,7 @@ class Database:
         lost = not state or state.startswith(("08", "57P"))
         remedy = next((text for key, text in _REMEDIES.items() if state.startswith(key)), "")
         if not remedy and (connecting or (lost and "onnection" in said)):
-            remedy = _UNREACHABLE
+            remedy = _UNREACHABLE if connecting else _LOST
         tail = f"; {remedy}" if remedy else ""
         return DatabaseError(self.redact(f"database {self.place}: {said}{tail}"), state)
 
@@ -219,6 +220,25 @@ class Session:
             cursor.execute(query)
             return cursor.fetch_arrow_table()
 
+    def stream(self, query: str) -> Iterator[pa.RecordBatch]:
+        """Yield a query's rows as they come, some 16 MB at a time; leaving early ends the query."""
+        with self._cursor_of() as cursor:
+            cursor.execute(query)
+            reader, whole = cursor.fetch_record_batch(), False
+            try:
+                while not whole:
+                    try:
+                        batch = reader.read_next_batch()
+                    except StopIteration:
+                        whole = True
+                    except (OSError, ValueError) as error:  # the driver's, as Arrow passes them on
+                        raise self.database.error(error) from None
+                    else:
+                        yield batch
+            finally:
+                if not whole:
+                    self.cancel()
+
     def copy(self, schema: str, table: str, rows: pa.Table) -> int:
         """Append rows by binary COPY; the Arrow types must be those of the columns."""
         with self._cursor_of() as cursor:
@@ -276,7 +296,7 @@ def _said(text: str) -> str:
     """Return the server's words in a driver's error, in one line."""
     found = re.search(r"(?:ERROR|FATAL|PANIC):\s+(.*)", text)
     words = found.group(1) if found else text.splitlines()[0].rpartition("[libpq] ")[2]
-    words = words.removeprefix("Failed to connect: ")
+    words = re.sub(r"^(?:[A-Z][A-Za-z_]+: )?(?:Failed to [a-z ]+: )*", "", words)
     detail = re.search(r"DETAIL:\s+(.*)", text)
     words = words.strip().rstrip(".")
     return f"{words} ({detail.group(1).strip().rstrip('.')})" if detail else words

@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 from polargen.columns import polars_to_arrow
 from polargen.digest import combine, digest
 from polargen.errors import ConfigError, TargetError
+from polargen.keys import Keys
 from polargen.manifest import FILE_NAME, BlockEntry, Manifest, Part, TableEntry
 from polargen.reading import READERS
 from polargen.schema import TABLES, Table
 from polargen.sinks.files import file_digest
 from polargen.sinks.folder import foreign_files
+from polargen.stored import text_keys
 
 
 class Dataset:
@@ -26,14 +28,20 @@ class Dataset:
     Attributes:
         folder: where it lies.
         manifest: what it says of itself.
-        tables: declarations of the tables it holds, by name, in the order of the schema.
+        tables: declarations of the tables it holds, by name, in the order of the schema; keys
+            that are uuids are text.
         groups: numbers of the groups, in order.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, tables: Mapping[str, Table]) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.tables = {name: table for name, table in tables.items() if name in manifest.tables}
+        keys = Keys.from_json(manifest.keys)
+        self.tables = {
+            name: text_keys(table, keys)
+            for name, table in tables.items()
+            if name in manifest.tables
+        }
         parts = (part for entry in manifest.tables.values() for part in entry.parts)
         self.groups = sorted({part.group for part in parts})
 

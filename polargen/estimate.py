@@ -52,8 +52,31 @@ BYTES_PER_ROW: Mapping[str, Mapping[str, float]] = {
         "discounts": 220,
         "audit_logs": 222,
     },
+    "postgresql": {  # with indexes
+        "users": 820,
+        "companies": 1014,
+        "branches": 557,
+        "products": 584,
+        "orders": 557,
+        "order_items": 241,
+        "payments": 239,
+        "refunds": 703,
+        "inventory_movements": 209,
+        "shipments": 369,
+        "discounts": 205,
+        "maintenance_visits": 1084,
+        "audit_logs": 174,
+        "anomaly_labels": 210,
+    },
 }
-OTHER_BYTES = {"parquet": 70.0, "csv": 250.0, "json": 300.0, "memory": 150.0, "none": 0.0}
+OTHER_BYTES = {
+    "parquet": 70.0,
+    "csv": 250.0,
+    "json": 300.0,
+    "postgresql": 250.0,
+    "memory": 150.0,
+    "none": 0.0,
+}
 WORKER_BYTES = 400 * 2**20  # peak of a process at blocks of the largest size
 LABELS_EACH = 2.2  # a labelled order
 PAYMENTS_EACH = 1.05  # a paid order; this and the next are measured

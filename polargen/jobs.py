@@ -11,6 +11,7 @@ import os
 import signal
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ WRITE_SECONDS = 0.25
 GONE = "its process is gone; what it had not finished was not kept"
 _VERSION = 1
 _LOCKED_SECONDS = 5.0
+_LOOK_LOCKED_SECONDS = 0.1  # a look may be left out, a run must not wait for it
 _SAME_START_SECONDS = 1.0
 _JSON = ("config", "request", "progress", "result", "error")
 _COLUMNS = (
@@ -126,6 +128,14 @@ class JobStore:
                     f"CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, {columns}, {typed})"
                 )
                 db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._stay_open()
+
+    def _stay_open(self) -> None:
+        """Hold a connection, unused: SQLite tidies up, slowly, whenever the last one closes."""
+        with self._open():  # judges whether the file can be opened
+            idle = sqlite3.connect(self._path, check_same_thread=False)
+            weakref.finalize(self, idle.close)
+            idle.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     def add(
         self,
@@ -177,10 +187,16 @@ class JobStore:
         return self.get(job_id) if taken else None
 
     def look(self, progress: Mapping[str, Any]) -> None:
-        """Keep a look at a running job, as `Progress.to_dict` gives it."""
-        self._change(
-            str(progress["jobId"]), status=progress["status"], progress=json.dumps(progress)
-        )
+        """Keep a look at a running job, as `Progress.to_dict` gives it.
+
+        Raises:
+            TargetError: it cannot be written, or others have locked the file for too long.
+        """
+        with self._open(_LOOK_LOCKED_SECONDS) as db:
+            db.execute(
+                "UPDATE jobs SET status = ?, progress = ?, updated_at = ? WHERE job_id = ?",
+                (progress["status"], json.dumps(progress), _now(), progress["jobId"]),
+            )
 
     def finish(
         self,
@@ -245,17 +261,41 @@ class JobStore:
 
         Raises:
             ConfigError: there is no such job, or it has ended.
+            TargetError: its process belongs to another user.
         """
+        record = self._cancellable(job_id)
+        if record.status == QUEUED:
+            if self._never_begins(job_id):
+                return self.finish(job_id, "cancelled", "cancelled before it began")
+            record = self._cancellable(job_id)  # it began just now
+        if record.status == "rolling_back":  # a second signal would break that off
+            return record
+        try:
+            os.kill(record.pid, signal.SIGTERM)  # not SIGINT, which background jobs ignore
+        except ProcessLookupError:  # it ends just now
+            return record
+        except PermissionError:
+            raise TargetError(
+                f"{job_id}: process {record.pid} belongs to another user, who can cancel it"
+            ) from None
+        return record
+
+    def _cancellable(self, job_id: str) -> JobRecord:
         record = self.get(job_id)
         if record is None:
             raise ConfigError(f"{job_id}: there is no such job, see polargen jobs")
         if record.ended:
             raise ConfigError(f"{job_id}: is {record.status} already, nothing to cancel")
-        if record.status == QUEUED:
-            return self.finish(job_id, "cancelled", "cancelled before it began")
-        with suppress(ProcessLookupError):  # it ends just now
-            os.kill(record.pid, signal.SIGTERM)  # not SIGINT, which background jobs ignore
         return record
+
+    def _never_begins(self, job_id: str) -> bool:
+        """Take a job that waits away from whoever would begin it; False if it began."""
+        with self._open() as db:
+            changed = db.execute(
+                "UPDATE jobs SET status = 'cancelled' WHERE job_id = ? AND status = ?",
+                (job_id, QUEUED),
+            ).rowcount
+        return changed == 1
 
     def _judged(self, record: JobRecord) -> JobRecord:
         """Return a record that says failed if its process is gone, and write that down."""
@@ -280,9 +320,10 @@ class JobStore:
         return [_record(row) for row in rows]
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self, patience: float = _LOCKED_SECONDS) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self._path, timeout=_LOCKED_SECONDS)) as db, db:
+            with closing(sqlite3.connect(self._path, timeout=patience)) as db, db:
+                db.execute("PRAGMA synchronous = NORMAL")  # safe with WAL
                 yield db
         except sqlite3.IntegrityError:
             raise
@@ -308,7 +349,10 @@ class Recorder:
         self._status = ""
 
     def hear(self, progress: Progress) -> None:
-        """Keep a look. One that cannot be written is left out: the run matters more."""
+        """Keep a look. One that cannot be written is left out: the run matters more.
+
+        Where that was a change of status, the next look, a quarter of a second later, tells it.
+        """
         now = self._clock()
         if progress.status == self._status and now - self._written < WRITE_SECONDS:
             return

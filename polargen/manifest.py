@@ -85,6 +85,9 @@ class Manifest:
         labels: by anomaly type.
         notes: what could not be met, in sentences.
         timings: seconds by phase.
+        keys: how they are stored, where they are not the generated numbers; see
+            `polargen.keys.Keys`.
+        partial: why this is no whole run, in words that follow "it"; "" for one.
         format_version: of this file.
     """
 
@@ -100,6 +103,8 @@ class Manifest:
     labels: Mapping[str, LabelCount] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    partial: str = ""
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:

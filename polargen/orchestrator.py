@@ -50,7 +50,7 @@ from polargen.result import (
     verify_counts,
 )
 from polargen.scenario import ScenarioProfile, resolve_scenario
-from polargen.sinks import Sink, SinkSettings
+from polargen.sinks import Sink, SinkSettings, staging
 from polargen.sinks.claim import Claim
 from polargen.sinks.postgres import PostgresSink, make_claim
 
@@ -99,9 +99,9 @@ class MockDataOrchestrator:
             TargetError, RunError, VerificationError, Interrupted: the run was rolled back.
         """
         started, begun = time.perf_counter(), _now()
-        self._guard()
         plan = make_plan(self.config, self.scenario)
         expected = estimate(plan, self.options.format)
+        self._guard(expected)
         expected.check(self._limits())
         tracker = ProgressTracker(
             self.job_id, expected.total_rows, len(blocks_of(plan)), self._listener
@@ -116,7 +116,9 @@ class MockDataOrchestrator:
             verify_counts(plan, results, self.options.tables)
             tracker.phase("writing")
             elapsed = time.perf_counter() - started
-            manifest = manifest_of(plan, results, self.options, elapsed)
+            written = tuple(table.name for table in settings.sink.tables)
+            options = replace(self.options, tables=written)
+            manifest = manifest_of(plan, results, options, elapsed)
             proof = _Proof()
             manifest = sink.commit(manifest, proof.prove if self.options.verify else None)
         except KeyboardInterrupt:
@@ -150,10 +152,14 @@ class MockDataOrchestrator:
             report=proof.report,
         )
 
-    def _guard(self) -> None:
-        """Refuse to write where production may be."""
+    def _guard(self, expected: Estimate) -> None:
+        """Refuse to write where production may be, or where there is no room."""
         if self.options.database is not None:
-            guard_database.check_database_write(self.options.database, os.environ)
+            needs = guard_database.Needs(
+                connections=1 + max(self._workers(expected), staging.sessions()),
+                bytes=sum(expected.bytes.values()),
+            )
+            guard_database.check_database_write(self.options.database, os.environ, needs)
         elif self.options.format not in ("none", "memory"):
             guard.check_file_write(os.environ)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -42,17 +42,36 @@ def target_of(options: RunOptions) -> str:
     return options.out or "dry run"
 
 
+def write_down(store: JobStore, orchestrator: MockDataOrchestrator) -> None:
+    """Write a run down as a job that this process begins now.
+
+    Raises:
+        TargetError: the store cannot be written.
+        ConfigError: a job of this id is there already.
+    """
+    store.add(
+        orchestrator.job_id,
+        scenario=orchestrator.scenario.name,
+        target=target_of(orchestrator.options),
+        config=orchestrator.config.to_dict(),
+        request=request_of(orchestrator.config, orchestrator.scenario, orchestrator.options),
+    )
+    store.begin(orchestrator.job_id)
+
+
 def run_recorded(
     store: JobStore | None,
     orchestrator: MockDataOrchestrator,
     listener: Callable[[Progress], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> GenerationResult:
-    """Run a generation and write down how it goes and ends.
+    """Run a generation, whose job has begun, and write down how it goes and ends.
 
     Args:
         store: None to write nothing down.
-        orchestrator: its job id names the job, which is there if it waited.
+        orchestrator: its job id names the job.
         listener: hears of progress too.
+        note: hears if the end cannot be written down. The run ends as it would have without.
 
     Raises:
         PolargenError: as the orchestrator does.
@@ -60,17 +79,7 @@ def run_recorded(
     if store is None:
         orchestrator.listen(listener)
         return orchestrator.execute()
-    job = orchestrator.job_id
-    if store.get(job) is None:
-        store.add(
-            job,
-            scenario=orchestrator.scenario.name,
-            target=target_of(orchestrator.options),
-            config=orchestrator.config.to_dict(),
-            request=request_of(orchestrator.config, orchestrator.scenario, orchestrator.options),
-        )
-    if store.begin(job) is None:
-        raise ConfigError(f"{job}: does not wait any more, see polargen status --job {job}")
+    end = _End(store, orchestrator, note)
     recorder = Recorder(store)
 
     def hear(progress: Progress) -> None:
@@ -82,37 +91,69 @@ def run_recorded(
     try:
         result = orchestrator.execute()
     except (KeyboardInterrupt, Interrupted) as error:
-        said = str(error) or "stopped; the run was rolled back"
-        store.finish(job, "cancelled", said, exit_code=Interrupted.exit_code)
+        said = str(error) or "stopped; the earlier data is as it was"
+        end.write("cancelled", said, exit_code=Interrupted.exit_code)
         raise
     except PolargenError as error:
         failures = None
         if isinstance(error, GuardError):
             failures = [vars(failure) for failure in error.failures]
-        said = str(error)
-        store.finish(job, "failed", said, exit_code=error.exit_code, failures=failures)
+        end.write("failed", str(error), exit_code=error.exit_code, failures=failures)
         raise
     except BaseException as error:
         said = f"internal error: {type(error).__name__}: {error}"
-        store.finish(job, "failed", said, exit_code=RunError.exit_code)
+        end.write("failed", said, exit_code=RunError.exit_code)
         raise
-    store.finish(job, "completed", result=_result(result, orchestrator.options))
+    end.write("completed", result=_result(result, orchestrator.options))
     return result
 
 
+class _End:
+    """How a run ends, written down if that can be done: it must not change how the run ends."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        orchestrator: MockDataOrchestrator,
+        note: Callable[[str], None] | None,
+    ) -> None:
+        self._store = store
+        self._job = orchestrator.job_id
+        self._database = orchestrator.options.database
+        self._note = note
+
+    def write(self, status: str, error: str | None = None, **more: Any) -> None:
+        if error is not None and self._database is not None:
+            error = self._database.redact(error)
+        try:
+            self._store.finish(self._job, status, error, **more)
+        except PolargenError as why:
+            if self._note is not None:
+                self._note(f"how the run ended is not written down: {why}")
+
+
 def run_waiting(job_id: str, environment: Mapping[str, str]) -> int:
-    """Run a job that waits, and return its exit code; what went wrong stands in its record."""
+    """Run a job that waits, and return its exit code; what went wrong stands in its record.
+
+    Raises:
+        ConfigError: there is no such job, or it does not wait any more.
+        TargetError: the store cannot be used.
+    """
     store = JobStore()
-    record = store.get(job_id)
+    record = store.begin(job_id)
     if record is None:
-        raise ConfigError(f"{job_id}: there is no such job, see polargen jobs")
+        raise ConfigError(f"{job_id}: is not a job that waits, see polargen jobs")
     try:
         orchestrator = _orchestrator(record, environment)
     except PolargenError as error:
         store.finish(job_id, "failed", str(error), exit_code=error.exit_code)
         return error.exit_code
+    except KeyboardInterrupt:
+        code = Interrupted.exit_code
+        store.finish(job_id, "cancelled", "cancelled before it began", exit_code=code)
+        return code
     try:
-        run_recorded(store, orchestrator)
+        run_recorded(store, orchestrator, note=_say)
     except KeyboardInterrupt:
         return Interrupted.exit_code
     except PolargenError as error:
@@ -154,14 +195,28 @@ def _result(result: GenerationResult, options: RunOptions) -> dict[str, Any]:
     return document
 
 
-def _main() -> int:
+def _main(arguments: Sequence[str]) -> int:
+    signals = (signal.SIGINT, signal.SIGTERM)
+
     def stop(*_: object) -> None:
+        for number in signals:  # another one would break off the rollback
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals:
         signal.signal(number, stop)
-    return run_waiting(sys.argv[1], os.environ)
+    try:
+        if len(arguments) != 1:
+            raise ConfigError("run_job: give the id of one job that waits")
+        return run_waiting(arguments[0], os.environ)
+    except PolargenError as error:
+        _say(str(error))
+        return error.exit_code
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"polargen: {text}\n")
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(_main(sys.argv[1:]))

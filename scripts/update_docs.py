@@ -77,6 +77,9 @@ class Found:
         return [*self.printed[:at], ANY_LINES, *self.printed[len(self.printed) - tail :]]
 
 
+_JOB = re.compile(r"job-[0-9a-f]{8}, see polargen status")  # of no interest to who reads
+
+
 def plain(lines: list[str]) -> list[str]:
     """Return lines without what differs from run to run."""
     result = []
@@ -138,7 +141,8 @@ def _run(shown: Shown, folder: Path) -> Found:
         check=False,
     )
     printed = done.stdout.decode().replace(str(folder.resolve()), SHOWN_FOLDER)
-    return Found(shown, printed.splitlines(), done.returncode)
+    lines = [line for line in printed.splitlines() if not _JOB.fullmatch(line)]
+    return Found(shown, lines, done.returncode)
 
 
 def differences(found: Found) -> str:

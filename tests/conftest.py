@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from runs import ENOUGH, QUARTER, Changes, Made, run
 
+from polargen import state
 from polargen.scenario import get_scenario_manager
 
 Factory = Callable[..., Made]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests, and the processes they start, away from the user's state folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(state.HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,7 +1,7 @@
 """Loads of a real database, and faults at their stages.
 
 Run as a program it loads in a process of its own, and kills it at a stage:
-``python loads.py URL STAGE SEED``.
+``python loads.py URL STAGE SEED MODE``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from runs import config, profile
 
-from polargen.database import Database
+from polargen.database import Database, LoadMode
 from polargen.orchestrator import GenerationResult, MockDataOrchestrator, RunOptions
 from polargen.progress import Progress
 
@@ -60,10 +60,10 @@ def at(stage: str, act: Callable[[], None]) -> Hear:
     return hear
 
 
-def _main(url: str, stage: str, seed: str) -> None:
+def _main(url: str, stage: str, seed: str, mode: LoadMode) -> None:
     die = at(stage, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    load(Database(url), hear=die, how={"verify": True}, seed=int(seed))
+    load(Database(url, load_mode=mode), hear=die, how={"verify": True}, seed=int(seed))
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(*sys.argv[1:])  # type: ignore[arg-type]

@@ -150,7 +150,7 @@ def test_append__with_nothing_there_is_refused(server: Server, database: Databas
 def test_append__of_invalid_data_to_strict_tables_is_refused(database: Database) -> None:
     load(database, seed=1)
     changes = {"anomalyConfig.rate": 0.3, "anomalyConfig.types": ["invalid_data"]}
-    with pytest.raises(ConfigError, match=r"companies\.email.*--load-mode replace"):
+    with pytest.raises(ConfigError, match=r"companies\.name.*--load-mode replace"):
         load(changed(database, load_mode="append"), changes={"anomalyRate": 0.3, **changes})
 
 
@@ -188,3 +188,15 @@ def test_uuid_texts__are_what_python_reads(server: Server, database: Database) -
     load(changed(database, id_type="uuid"))
     text = server.query(name_of(database), "SELECT order_id FROM mock_data.orders LIMIT 1")[0]
     assert uuid.UUID(text).version == 4
+
+
+def test_texts__are_no_longer_than_declared(server: Server, database: Database) -> None:
+    """Narrow columns of an application are taken on this word."""
+    load(database, seed=1)
+    for _ in range(10):
+        load(changed(database, load_mode="append"), seed=2)
+    for name, table in TABLES.items():
+        for column in table.columns:
+            if column.longest is not None:
+                text = f"SELECT max(length({column.name})) FROM mock_data.{name}"
+                assert int(server.query(name_of(database), text)[0] or 0) <= column.longest

@@ -18,18 +18,23 @@ MOST_LINES = 400
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "streams"),
     (
-        "calendar", "columns", "config", "ddl", "digest", "draw", "manifest", "pools",
-        "popularity", "schema", "time_series",
+        "calendar", "columns", "config", "ddl", "digest", "draw", "keys", "manifest", "pools",
+        "popularity", "rekey", "schema", "time_series",
     ),
     ("scenario",),
     ("plan",),
     ("blocks",),
     (
-        "anomalies", "checks", "database", "dataset", "embedded", "export", "generators", "guard",
-        "guard_database", "options", "owned", "progress", "reading", "sinks", "sql", "state",
+        "anomalies", "block_order", "checks", "database", "dataset", "embedded", "existing",
+        "export", "generators", "guard", "guard_database", "guard_server", "guard_target", "jobs",
+        "options", "owned", "progress", "reading", "runs", "selection", "sinks", "sql", "state",
+        "stored",
     ),
-    ("database_set", "estimate", "executors", "orchestrator", "result"),
-    ("cli", "python_api"),
+    (
+        "cleanup", "cleanup_run", "database_export", "database_set", "estimate", "executors",
+        "orchestrator", "result", "run_job",
+    ),
+    ("api", "cli", "python_api"),
 )  # fmt: skip
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # Siblings that may not know each other.
@@ -47,7 +52,7 @@ INEXACT = {
     "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "cbrt",
 }  # fmt: skip
 CLOCKS = {"now", "today", "utcnow"}
-CLOCK_READERS = {"cli", "python_api", "progress", "orchestrator"}
+CLOCK_READERS = {"api", "cli", "jobs", "python_api", "progress", "orchestrator"}
 
 
 def unit_of(path: Path) -> str:

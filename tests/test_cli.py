@@ -32,6 +32,7 @@ from polargen.sinks.files import file_digest
 TROUBLES = Path(__file__).parent.parent / "docs" / "troubleshooting.md"
 JANUARY = ("--from", "2024-01-01", "--to", "2024-01-31", "--seed", "7")
 LONG = (*JANUARY, "--multiplier", "100", "--workers", "2")
+JOB_LINE = re.compile(r"job-[0-9a-f]{8}, see polargen status")
 SCENARIOS = "normal-ops, anomaly-heavy, growth-phase, payment-crisis, peak-season, warehouse-outage"
 
 
@@ -361,7 +362,7 @@ def test_defect__is_said_in_two_sentences(run: Run, monkeypatch: pytest.MonkeyPa
 def test_generate__writes_nothing_without_a_target(run: Run) -> None:
     done = run("generate", *JANUARY)
     assert done.code == 0
-    assert done.err == ""
+    assert re.fullmatch(r"job-[0-9a-f]{8}, see polargen status\n", done.err)
     assert done.out.startswith("normal-ops, 2024-01-01 to 2024-01-31, seed 7, multiplier 1\n")
     assert re.search(r"^orders +1,550$", done.out, re.MULTILINE)
     assert "Nothing was written (dry run)" in done.out
@@ -579,9 +580,11 @@ def test_ctrl_c__while_workers_start_shows_no_traceback(tmp_path: Path, pause_s:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
     done = finish(process)
     assert done.code == 130
-    assert [line for line in done.err.splitlines() if "generating" not in line] == [
-        documented("stopped by Ctrl-C")
-    ]
+    assert [
+        line
+        for line in done.err.splitlines()
+        if "generating" not in line and not JOB_LINE.fullmatch(line)
+    ] == [documented("stopped by Ctrl-C")]
     assert content(tmp_path) == {}
 
 
@@ -632,7 +635,9 @@ def test_resume__continues_a_killed_run_with_its_seed_and_dates(tmp_path: Path) 
 def test_resume__without_an_unfinished_run_starts_one(run: Run) -> None:
     done = run("generate", *JANUARY, "--resume", "-o", "out")
     assert done.code == 0
-    assert done.err == "out: no unfinished run is there to resume, starting a new one\n"
+    note, job = done.err.splitlines()
+    assert note == "out: no unfinished run is there to resume, starting a new one"
+    assert JOB_LINE.fullmatch(job)
 
 
 @pytest.fixture
@@ -658,7 +663,8 @@ def test_full_disk__rolls_back_and_says_so(
     monkeypatch.setattr("polargen.estimate.Estimate.check", lambda *_: None)
     done = run("generate", *JANUARY, "--multiplier", "2", "-o", "out/demo")
     assert done.code == 4
-    printed = done.err.replace(str(small_disk.parent.resolve()), "/home/you").splitlines()
+    job, *printed = done.err.replace(str(small_disk.parent.resolve()), "/home/you").splitlines()
+    assert JOB_LINE.fullmatch(job)
     assert printed == [documented("the disk is full")]
     assert content(small_disk) == {}
 

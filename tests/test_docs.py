@@ -34,6 +34,7 @@ def _script() -> ModuleType:
 
 docs = _script()
 DOCUMENTS: tuple[str, ...] = docs.DOCUMENTS
+NEED_A_RUN = ("cancel", "serve")  # tests/test_jobs.py cancels one, tests/test_api_docs.py serves
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,8 @@ def test_help__examples_run(tmp_path: Path) -> None:
         assert found, command.name
         for line in example.replace("\\\n", "").strip().splitlines():
             assert line.strip().startswith("polargen "), line
+            if command.name in NEED_A_RUN:
+                continue
             done = docs._run(docs.Shown(line.strip(), []), tmp_path)
             assert done.code == 0, [line, *done.printed]
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,27 @@ def command(*args: str) -> list[str]:
 
 def polargen(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*args), capture_output=True, text=True, check=False)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def damage(home: Path) -> None:
+    """Make the store one that can be opened, but neither read nor written."""
+    with closing(sqlite3.connect(home / FILE)) as db, db:
+        db.execute("DROP TABLE jobs")
+
+
+def status_of(store: JobStore, job: str = "job-00000001") -> str:
+    record = store.get(job)
+    assert record is not None
+    return record.status
 
 
 def until(what: Callable[[], Any]) -> Any:
@@ -104,6 +126,24 @@ def test_cancel__rolls_a_run_back(
     assert "is cancelled already" in again.stderr
 
 
+def test_ctrl_c__is_written_down_and_the_earlier_data_stays(home: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    assert polargen("generate", *SHORT, "-o", out).returncode == 0
+    before = files(tmp_path / "out")
+    with subprocess.Popen(command("generate", *LONG, "-o", out, "--quiet")) as process:
+        store = JobStore()
+        record = until(lambda: next(iter(store.list(1, "generating")), None))
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    ended = store.get(record.job_id)
+    assert ended is not None
+    assert ended.status == "cancelled"
+    assert ended.error is not None
+    assert ended.error["exitCode"] == 130
+    assert files(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.glob("out*")] == ["out"]
+
+
 def test_a_killed_process__leaves_a_failed_job(
     running: tuple[subprocess.Popen[bytes], JobRecord],
 ) -> None:
@@ -137,6 +177,7 @@ def test_generate__names_its_job_and_keeps_its_result(home: Path) -> None:
     record = JobStore().get(document["jobId"])
     assert record is not None
     assert document["jobId"] in done.stderr
+    assert polargen("jobs", "--status", "failed").stdout == "no job is failed\n"
     assert (record.status, record.target, record.scenario) == ("completed", "dry run", "normal-ops")
     assert record.result is not None
     assert record.result["recordCounts"] == document["recordCounts"]
@@ -151,6 +192,47 @@ def test_a_run_that_fails__keeps_its_sentence(home: Path, tmp_path: Path) -> Non
     assert record.error is not None
     assert record.error["exitCode"] == 4
     assert record.error["message"] in done.stderr
+
+
+def test_a_run_that_is_refused__keeps_each_reason(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_ENV", "production")
+    done = polargen("generate", *SHORT, "-o", str(tmp_path / "out"))
+    assert done.returncode == 3
+    record = JobStore().list(1)[0]
+    assert record.status == "failed"
+    assert record.error is not None
+    assert record.error["exitCode"] == 3
+    assert len(record.error["failures"]) == 1
+    failure = record.error["failures"][0]
+    assert {"check", "reason", "severity", "remedy"} <= failure.keys()
+    assert "NODE_ENV" in failure["reason"]
+
+
+def test_a_damaged_store__does_not_stop_a_run(home: Path, tmp_path: Path) -> None:
+    JobStore()
+    damage(home)
+    done = polargen("generate", *SHORT, "-o", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("not written down") == 1
+    assert "see polargen status" not in done.stderr
+    assert (tmp_path / "out" / "manifest.json").exists()
+    assert polargen("generate", *SHORT, "--quiet").stderr == ""
+
+
+def test_a_store_damaged_during_a_run__does_not_change_how_it_ends(
+    home: Path, tmp_path: Path
+) -> None:
+    """Committed is committed, and exits with 0."""
+    how = ("--from", "2024-01-01", "--to", "2024-01-31", "--multiplier", "10", "--quiet")
+    out = str(tmp_path / "out")
+    with subprocess.Popen(command("generate", *how, "-o", out), stdout=subprocess.DEVNULL) as run:
+        store = JobStore()
+        until(lambda: store.list(1, "generating"))
+        damage(home)
+        assert run.wait() == 0
+    assert (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_a_state_folder_that_cannot_be_made__does_not_stop_a_run(
@@ -209,8 +291,23 @@ def test_progress__is_written_four_times_a_second_and_at_each_change(store: JobS
         assert record.progress is not None
         written += (seen := str(record.progress["currentBatch"])) != last
         last = seen
-    assert record.status == "writing"
+    assert status_of(store) == "writing"
     assert 32 <= written <= 41
+
+
+def test_a_locked_store__costs_a_look_and_not_the_run(home: Path, store: JobStore) -> None:
+    add(store)
+    store.begin("job-00000001")
+    now = 0.0
+    recorder = Recorder(store, lambda: now)
+    with closing(sqlite3.connect(home / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        recorder.hear(Progress("job-00000001", status="generating"))
+        assert status_of(store) == "initializing"
+        other.execute("ROLLBACK")
+    now = 1.0
+    recorder.hear(Progress("job-00000001", status="generating"))
+    assert status_of(store) == "generating"
 
 
 def test_two_processes__write_at_once(home: Path, store: JobStore) -> None:
@@ -239,6 +336,43 @@ def test_a_waiting_job__never_begins_once_it_is_cancelled(store: JobStore) -> No
     add(store)
     assert store.cancel("job-00000001").status == "cancelled"
     assert store.begin("job-00000001") is None
+
+
+def test_a_job_that_begins_as_it_is_cancelled__does_one_of_the_two(store: JobStore) -> None:
+    code = (
+        "import signal, sys; from polargen.jobs import JobStore\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "store = JobStore(); print('ready', flush=True)\n"
+        "for line in sys.stdin: print(store.begin(line.strip()) is not None, flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:  # fmt: skip
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        for number in range(40):
+            job = f"job-{number:08x}"
+            add(store, job)
+            other.stdin.write(f"{job}\n")
+            other.stdin.flush()
+            time.sleep(number % 8 / 4000)  # begins before, during and after
+            cancelled = store.cancel(job).status == "cancelled"
+            begun = other.stdout.readline() == "True\n"
+            assert begun != cancelled
+        other.stdin.close()
+
+
+def test_a_job_that_rolls_back__is_not_signalled_again(store: JobStore) -> None:
+    add(store)
+    store.begin("job-00000001")
+    store.look(Progress("job-00000001", status="rolling_back").to_dict())
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        assert store.cancel("job-00000001").status == "rolling_back"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert came == []
 
 
 def test_an_idempotency_key__names_one_job(store: JobStore) -> None:
@@ -279,6 +413,44 @@ def test_what_is_not_there__is_said_in_a_sentence(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"), [(["job-00000000"], "is not a job that waits"), ([], "give the id")]
+)
+def test_a_process_without_a_waiting_job__says_so(home: Path, args: list[str], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "polargen.run_job", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_job_s_process__rolls_back_however_often_it_is_told(home: Path, tmp_path: Path) -> None:
+    from runs import config, profile
+
+    from polargen.options import RunOptions
+    from polargen.run_job import request_of
+
+    out = tmp_path / "out"
+    options = RunOptions(format="parquet", out=str(out), workers=1)
+    asked = config(start="2022-01-01", end="2023-12-31", multiplier=20.0)
+    store = JobStore()
+    add(store, request=request_of(asked, profile(), options), target=str(out))
+    run = [sys.executable, "-m", "polargen.run_job", "job-00000001"]
+    with subprocess.Popen(run) as process:
+        until(lambda: store.list(1, "generating"))
+        until(lambda: store.list(1)[0].progress["currentBatch"])  # type: ignore[index]
+        while process.poll() is None:
+            process.terminate()
+            time.sleep(0.01)
+    assert process.returncode == 130
+    assert status_of(store) == "cancelled"
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_a_waiting_job_s_process__takes_its_request_from_the_store(

@@ -1,19 +1,15 @@
-"""Loads of PostgreSQL: what is there afterwards, and what is not after a fault."""
+"""Loads of PostgreSQL: what is there afterwards."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import polars as pl
 import pytest
-from loads import STAGES, at, load
+from loads import at, load
 from runs import SCENARIOS, run
-from server import PASSWORD, Server, name_of
+from server import Server, name_of
 from server import server as started
 
 from polargen.blocks import blocks_of
@@ -22,16 +18,12 @@ from polargen.database_set import DatabaseSet, verify_database
 from polargen.errors import (
     ConfigError,
     GuardError,
-    Interrupted,
     LimitError,
-    PolargenError,
     TargetError,
     VerificationError,
 )
 from polargen.runs import runs
 from polargen.schema import TABLES
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture
@@ -172,95 +164,8 @@ def test_verify__of_an_empty_database_says_so(database: Database) -> None:
         verify_database(database)
 
 
-def _end_all(server: Server, database: Database) -> Callable[[], None]:
-    text = (
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = "
-        f"'{name_of(database)}' AND application_name LIKE 'polargen%'"
-    )
-    return lambda: _ignored(server.query(name_of(database), text))
-
-
 def _ignored(value: object) -> None:
     """Drop a value."""
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-def _kill(database: Database, stage: str) -> None:
-    """Load in a process of its own that is killed at a stage."""
-    done = subprocess.run(
-        [sys.executable, str(HERE / "loads.py"), database.url, stage, "2"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])},
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == -9, done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("fault", ["sessions end", "Ctrl-C", "killed", "server restarts"])
-def test_fault__leaves_the_old_data_and_nothing_else(
-    server: Server, database: Database, stage: str, fault: str
-) -> None:
-    load(database, seed=1)
-    before = server.dump(name_of(database), "mock_data")
-    if fault == "killed":
-        _kill(database, stage)
-    else:
-        act = {
-            "sessions end": _end_all(server, database),
-            "Ctrl-C": _interrupt,
-            "server restarts": server.restart,
-        }[fault]
-        with pytest.raises((TargetError, Interrupted)) as caught:
-            load(database, seed=2, hear=at(stage, act), how={"verify": True})
-        assert PASSWORD not in str(caught.value)
-        assert schemas(server, database) == ["mock_data"]
-    assert server.dump(name_of(database), "mock_data") == before
-    load(database, seed=3)  # a killed run cannot clean up; the next one does
-    assert schemas(server, database) == ["mock_data"]
-
-
-def test_fault__of_a_worker_is_told_and_rolled_back(server: Server, database: Database) -> None:
-    load(database, seed=1)
-    before = server.dump(name_of(database))
-
-    def end_workers() -> None:
-        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-        for child in children:
-            if b"polargen.executors" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(int(child), 9)
-
-    with pytest.raises(PolargenError, match="a worker process died"):
-        load(
-            database,
-            seed=2,
-            multiplier=60.0,
-            end="2024-03-30",
-            how={"workers": 2},
-            hear=at("generating audit_logs", end_workers),
-        )
-    assert server.dump(name_of(database)) == before
-
-
-def test_broken_rows__fail_the_load_and_leave_the_old_data(
-    server: Server, database: Database
-) -> None:
-    load(database, seed=1)
-    before = server.dump(name_of(database))
-
-    def twice() -> None:
-        staging = schemas(server, database)[1]
-        users = f'"{staging}".users'
-        server.query(name_of(database), f"INSERT INTO {users} SELECT * FROM {users} LIMIT 1")
-
-    with pytest.raises(TargetError, match="could not create unique index"):
-        load(database, seed=2, hear=at("validating", twice))
-    assert server.dump(name_of(database)) == before
 
 
 def test_foreign_table__that_comes_during_a_load_is_never_touched(

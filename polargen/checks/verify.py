@@ -195,12 +195,17 @@ def verify_dataset(folder: str | Path, tables: Mapping[str, Table] = TABLES) -> 
         tables: all declarations, those of plug-ins too.
 
     Raises:
-        ConfigError: the folder is no finished data set, or one without some of the tables.
+        ConfigError: the folder is no finished data set, or one without some of the tables or rows.
         VerificationError: a column has another type than declared.
     """
     from polargen.dataset import Dataset
 
     dataset = Dataset.open(folder, tables)
+    if dataset.manifest.partial:
+        raise ConfigError(
+            f"{folder}: it {dataset.manifest.partial}; rules join all rows of one run, verify the "
+            "database that it comes from"
+        )
     absent = [name for name in TABLES if name not in dataset.tables]
     if absent:
         raise ConfigError(

@@ -13,12 +13,15 @@ from types import FrameType
 
 import click
 
+from polargen.cli.cleanup import cleanup
 from polargen.cli.database import guard_command, server, toggle
 from polargen.cli.describe import describe
 from polargen.cli.export import export
 from polargen.cli.generate import generate
+from polargen.cli.jobs import cancel, jobs, status
 from polargen.cli.plan import plan
 from polargen.cli.scenarios import scenarios, validate
+from polargen.cli.serve import serve
 from polargen.cli.verify import verify
 from polargen.errors import ConfigError, GuardError, Interrupted, PolargenError
 
@@ -31,10 +34,15 @@ COMMANDS = (
     scenarios,
     validate,
     describe,
+    status,
+    jobs,
+    cancel,
     export,
+    cleanup,
     guard_command,
     toggle,
     server,
+    serve,
 )
 
 

@@ -13,11 +13,12 @@ from polargen.cli import options, output
 
 if TYPE_CHECKING:
     from polargen.database import Database, LoadMode
-    from polargen.guard import Failure
+    from polargen.guard import Check
 
 OWN_VARIABLE, COMMON_VARIABLE = "POLARGEN_DATABASE_URL", "DATABASE_URL"
 _SUPABASE = ("NEXT_PUBLIC_SUPABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
 REFUSED = 3
+_MISSING = "--database: is missing, give a URL, or embedded"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -100,7 +101,7 @@ def chosen(
     given: str | None,
     schema: str | None = None,
     note: bool = True,
-    missing: str = "--database: is missing, give a URL, or embedded",
+    missing: str = _MISSING,
 ) -> Database:
     """Return the database that --database means; starts the embedded server.
 
@@ -147,38 +148,54 @@ def _url(given: str | None, environment: Mapping[str, str], missing: str) -> tup
 
 @click.command("guard")
 @database_options
+@load_options
 @options.common_options
 @click.pass_context
-def guard_command(
-    ctx: click.Context, database: str | None, schema: str | None, as_json: bool
-) -> None:
-    """Show the checks of a database load without writing; exit 3 if one refuses.
+def guard_command(ctx: click.Context, /, as_json: bool, **how: Any) -> None:
+    """Make the checks of a database load and show each, without writing; exit 3 if one refuses.
 
     \b
     Example:
       polargen guard --database embedded
-      polargen guard --database embedded --schema mock_data_team --json
+      polargen guard --database embedded --schema mock_data_team --views camel --json
     """
     from polargen import guard_database
 
-    place = chosen(database, schema, note=not as_json)
-    failures = guard_database.failures_of(place, os.environ)
-    refused = any(failure.severity == "error" for failure in failures)
+    place = loading(
+        how, note=not as_json, missing="--database: is missing, give a URL, or embedded"
+    )
+    checks = guard_database.checks_of(place, os.environ)
+    refused = any(check.result == "error" for check in checks)
     if as_json:
         document = {"ok": not refused, "database": place.place, "schema": place.schema}
-        output.show_json({**document, "failures": [vars(failure) for failure in failures]})
+        output.show_json({**document, "checks": [_shown(check) for check in checks]})
     else:
-        output.show(lines(failures))
+        output.show(lines(checks))
         output.show([f"{place.place}: {'refused' if refused else 'may be loaded'}"])
     ctx.exit(REFUSED if refused else 0)
 
 
-def lines(failures: list[Failure]) -> list[str]:
-    """Return failed checks as aligned lines."""
-    if not failures:
-        return []
-    rows = [[f.severity, f.check, f"{f.reason}; {f.remedy}"] for f in failures]
-    return output.table(["severity", "check", "reason and remedy"], rows)
+def lines(checks: list[Check]) -> list[str]:
+    """Return checks with what came of them, as aligned lines."""
+    rows = []
+    for check in checks:
+        said = [f"{failure.reason}; {failure.remedy}" for failure in check.failures]
+        rows += [
+            [check.result, check.name, text] for text in said or [check.unknown or check.holds]
+        ]
+    return output.table(["result", "check", "what holds, or reason and remedy"], rows)
+
+
+def _shown(check: Check) -> dict[str, Any]:
+    failures = [{"reason": found.reason, "remedy": found.remedy} for found in check.failures]
+    return {
+        "check": check.name,
+        "result": check.result,
+        "severity": check.severity,
+        "holds": check.holds,
+        "unknown": check.unknown,
+        "failures": failures,
+    }
 
 
 @click.command()
@@ -212,16 +229,22 @@ def toggle(enable: bool | None, as_json: bool) -> None:
 
 @click.command()
 @click.option("--stop", is_flag=True, help="Stop it; its data stays.")
+@click.option("--psql", is_flag=True, help="Open psql on it.")
 @options.common_options
-def server(stop: bool, as_json: bool) -> None:
+def server(stop: bool, psql: bool, as_json: bool) -> None:
     """Start the embedded PostgreSQL and show how to connect; it runs until it is stopped.
 
     \b
     Example:
       polargen server
+      polargen server --psql
       polargen server --stop
     """
     from polargen import embedded
+
+    if psql:
+        url, program = embedded.start(), str(embedded.programs() / "psql")
+        os.execv(program, [program, url])
 
     if stop:
         was = embedded.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from polargen.cli.watch import listener, watching
 
 if TYPE_CHECKING:
     from polargen.config import ResolvedConfig
-    from polargen.orchestrator import GenerationResult, RunOptions
+    from polargen.jobs import JobStore
+    from polargen.orchestrator import GenerationResult, MockDataOrchestrator, RunOptions
 
 
 @click.command()
@@ -87,15 +89,40 @@ def generate(**given: Any) -> None:
     first = () if request.quiet else options.filled(resolved)
 
     from polargen.orchestrator import MockDataOrchestrator
+    from polargen.run_job import run_recorded
 
+    note = _silent if request.quiet else output.note
+    orchestrator = MockDataOrchestrator(resolved.config, run_options, scenario=profile)
+    store = _written_down(orchestrator, note)
+    if store is not None and not request.quiet:
+        first = [*first, f"{orchestrator.job_id}, see polargen status"]
     with watching(request.quiet) as watch:
-        result = MockDataOrchestrator(
-            resolved.config, run_options, scenario=profile, listener=listener(watch, first)
-        ).execute()
+        result = run_recorded(store, orchestrator, listener(watch, first), note)
     if request.as_json:
         output.show_json(_document(result, request, run_options))
     else:
         output.show(_lines(result, request, resolved, run_options))
+
+
+def _written_down(
+    orchestrator: MockDataOrchestrator, note: Callable[[str], None]
+) -> JobStore | None:
+    """Write the run down; where that cannot be done, the run goes on without."""
+    from polargen.errors import ConfigError, TargetError
+    from polargen.jobs import JobStore
+    from polargen.run_job import write_down
+
+    try:
+        store = JobStore()
+        write_down(store, orchestrator)
+    except (ConfigError, TargetError) as error:
+        note(f"the run is not written down: {error}")
+        return None
+    return store
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -273,9 +300,7 @@ def _lines(
 ) -> list[str]:
     """Return the result: what was made, how fast, what could not be met, what to do next."""
     counts = {
-        name: rows
-        for name, rows in result.record_counts.items()
-        if run_options.tables is None or name in run_options.tables
+        name: rows for name, rows in result.record_counts.items() if name in result.manifest.tables
     }
     sizes = _bytes(result) if request.writes else {}
     made, seconds = sum(result.record_counts.values()), max(result.duration_ms, 1) / 1000
@@ -345,11 +370,11 @@ def _next_of_database(request: Request, run_options: RunOptions) -> list[str]:
     assert database is not None
     lines = [f"Loaded into {database.place}, schema {database.schema}. Next:"]
     own = request.how["database"] == embedded.NAME
-    if run_options.tables is None:
+    if run_options.tables is None and database.load_mode != "existing":
         given = f" --database {embedded.NAME}" if own else " --database ..."
         given = "" if request.how["database"] is None else given
         schema = f" --schema {database.schema}" if request.how["schema"] else ""
         lines.append(f"  polargen verify{given}{schema}")
     if own:
-        lines += [f"  {embedded.psql()}", "  polargen server --stop"]
+        lines += ["  polargen server --psql", "  polargen server --stop"]
     return lines

@@ -37,7 +37,8 @@ def status(ctx: click.Context, job: str | None, watch: bool, as_json: bool) -> N
     \b
     Example:
       polargen status
-      polargen status --job job-1a2b3c4d --watch
+      polargen status --watch
+      polargen status --json
     """
     from polargen.jobs import JobStore
 
@@ -72,7 +73,8 @@ def jobs(limit: str | None, wanted: str | None, as_json: bool) -> None:
         output.show_json({"jobs": [record.to_dict() for record in found]})
         return
     if not found:
-        output.show(["no jobs yet; polargen generate makes one"])
+        none = "no jobs yet; polargen generate makes one"
+        output.show([none if wanted is None else f"no job is {wanted}"])
         return
     rows = [
         [record.job_id, record.status, f"{_rows(record):,}", record.scenario, _when(record),

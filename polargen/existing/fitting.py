@@ -22,6 +22,7 @@ _FLOAT_DECIMALS = 6  # Source: coordinates have six decimals, scores fewer
 _WHOLE_DIGITS = {"int": 10, "count": 19, "money": 10, "money_total": 16}
 _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1}
 _INSTANT_PARTS = {-1: "", 6: "", 3: "milliseconds", 0: "second"}
+_COUNTED = ("number key", "text key", "number keys", "text keys")
 
 # Kinds of keys by the types of the columns that hold them.
 KEY_KINDS: Mapping[str, str] = {
@@ -87,8 +88,10 @@ def expression(given: Given, column: TableColumn) -> str:
     return rule(given, column)
 
 
-def largest(column: TableColumn) -> int | None:
-    """Return the largest number that a key column can hold, None where every key fits."""
+def largest(given: Given, column: TableColumn) -> int | None:
+    """Return the largest key that a column can hold, None for no key, and where every one fits."""
+    if given.kind not in _COUNTED:
+        return None
     if column.family == "character varying" and column.modifier >= 0:
         digits = column.modifier - _HEADER
         return int("9" * digits) if digits < _KEY_DIGITS else None
@@ -113,10 +116,10 @@ def _long_enough(given: Given, column: TableColumn) -> str:
         return given.sql
     room = column.modifier - _HEADER
     if given.kind not in ("enum", "enums"):
-        if room < FREE_TEXT:
-            raise Misfit(
-                f"but {given.label} is text of any length", f"text, or varchar({FREE_TEXT})"
-            )
+        longest = given.column.longest or FREE_TEXT
+        if room < longest:
+            length = given.column.longest or "any length"
+            raise Misfit(f"but {given.label} is text of {length}", f"text, or varchar({longest})")
         return given.sql
     longest = max(map(len, given.column.values))
     if room < longest:
@@ -180,7 +183,7 @@ def _instant(given: Given, column: TableColumn, sql: str = "") -> str:
     """Take an instant; what the column cannot keep is cut off, so that no day changes."""
     part = _INSTANT_PARTS.get(column.modifier)
     if part is None:
-        raise Misfit(f"but {given.label} has microseconds", "timestamptz, or timestamp(3)")
+        raise Misfit(f"but {given.label} has microseconds", f"{given.type}, or timestamp(3)")
     sql = sql or given.sql
     return f"date_trunc('{part}', {sql})" if part else sql
 

@@ -58,7 +58,7 @@ def too_narrow(mapping: Mapping, largest: Readable[str, int]) -> list[str]:
             if column.most is not None and last > column.most:
                 problems.append(
                     f"{theirs}.{column.target}: is {column.type}, but {item.table.name}."
-                    f"{column.name} goes up to {last:,}; make it bigint"
+                    f"{column.name} goes up to {last:,}; make it wider"
                 )
         last = largest.get(item.table.name, 0)
         if last > _MOST_INTEGER:
@@ -75,16 +75,17 @@ def largest_keys(session: Session, mapping: Mapping) -> dict[str, int]:
 
     A key that is a uuid uses up none; a unique rank does.
     """
-    queries = []
+    largest, queries = {item.table.name: 0 for item in mapping.tables}, []
     for item in mapping.tables:
         ranks = [item.target(column.name) for column in _ranks(item.table)]
         used = [f"max({ddl.name(rank)})::bigint" for rank in ranks if rank is not None]
         used += _largest_key(item)
-        queries.append(
-            f"SELECT {ddl.literal(item.table.name)}, greatest({', '.join(['0', *used])}) "
-            f"FROM {ddl.where(mapping.schema, item.target_name)}"
-        )
-    return dict(session.rows(" UNION ALL ".join(queries))) if queries else {}
+        if used:
+            queries.append(
+                f"SELECT {ddl.literal(item.table.name)}, greatest(0, {', '.join(used)}) "
+                f"FROM {ddl.where(mapping.schema, item.target_name)}"
+            )
+    return {**largest, **dict(session.rows(" UNION ALL ".join(queries)))} if queries else largest
 
 
 def _largest_key(item: TableMap) -> list[str]:

@@ -17,8 +17,8 @@ class ColumnMap:
         target: name of theirs.
         sql: over the staged column.
         type: of theirs.
-        most: largest number that theirs holds, None where every one fits.
-        keys_of: tables whose keys it holds.
+        most: largest key that theirs holds, None where every one fits.
+        keys_of: the tables whose keys these are.
     """
 
     name: str

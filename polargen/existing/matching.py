@@ -60,6 +60,7 @@ class _Matching:
         """Return it."""
         pairs = list(self._pairs(catalog.relations(self._session)))
         if not pairs and self._foreign:
+            self._notes.clear()
             names = ", ".join(table.name for table in self._tables[:3])
             self._problems.append(
                 f"{self._schema}: holds no table named like one of ours ({names}, ...); make "
@@ -85,21 +86,11 @@ class _Matching:
 
     def _pairs(self, relations: Sequence[Relation]) -> Iterator[Pair]:
         for table in self._tables:
-            relation = self._found(table.name, relations, self._schema)
-            if relation is None:
+            found = self._named(table.name, relations, self._schema)
+            if not found:
                 self._missing(table)
-            elif relation.kind not in catalog.TABLE_KINDS:
-                self._problems.append(
-                    f"{relation.full}: is a {catalog.KINDS[relation.kind]}; make it a table"
-                )
-            elif relation.is_polargens == self._foreign:
-                self._problems.append(
-                    f"{relation.full}: was made by polargen; add to it with --load-mode append"
-                    if self._foreign
-                    else f"{relation.full}: was not made by polargen; {_REPLACE}"
-                )
-            else:
-                yield Pair(table, relation, self._matched(table, relation))
+            elif len(found) == 1 and self._is_usable(found[0]):
+                yield Pair(table, found[0], self._matched(table, found[0]))
 
     def _missing(self, table: Table) -> None:
         if self._foreign:
@@ -107,7 +98,21 @@ class _Matching:
         else:
             self._problems.append(f"{self._schema}.{table.name}: is not there; {_REPLACE}")
 
-    def _found(self, wanted: str, among: Sequence[_Named], where: str) -> _Named | None:
+    def _is_usable(self, relation: Relation) -> bool:
+        if relation.kind not in catalog.TABLE_KINDS:
+            kind = catalog.KINDS[relation.kind]
+            self._problems.append(f"{relation.full}: is a {kind}; make it a table")
+            return False
+        if relation.is_polargens == self._foreign:
+            self._problems.append(
+                f"{relation.full}: was made by polargen; add to it with --load-mode append"
+                if self._foreign
+                else f"{relation.full}: was not made by polargen; {_REPLACE}"
+            )
+            return False
+        return True
+
+    def _named(self, wanted: str, among: Sequence[_Named], where: str) -> list[_Named]:
         """Return what is named so, in any spelling; several are a problem."""
         found = [item for item in among if _folded(item.name) == _folded(wanted)]
         if len(found) > 1:
@@ -115,17 +120,18 @@ class _Matching:
             self._problems.append(
                 f"{where}: {listed} are all named like {wanted}; rename all but one"
             )
-        return found[0] if found else None
+        return found
 
     def _matched(self, table: Table, relation: Relation) -> dict[str, TableColumn]:
+        """Return the columns that get our values, by the names of ours."""
         matched = {}
         for column in table.columns:
-            found = self._found(column.name, relation.columns, relation.full)
-            if found is None and column.name == table.primary_key:
+            found = self._named(column.name, relation.columns, relation.full)
+            if not found and column.name == table.primary_key:
                 primary = [c for c in relation.columns if c.name in relation.primary_key]
-                found = next((c for c in primary if c.name.lower() == _ID), None)
-            if found is not None and not found.is_generated:
-                matched[column.name] = found
+                found = [c for c in primary if c.name.lower() == _ID]
+            if found and not found[0].is_generated:
+                matched[column.name] = found[0]
         if table.primary_key not in matched:
             self._problems.append(
                 f"{relation.full}: has neither {table.primary_key} nor a primary key {_ID}; "
@@ -180,15 +186,9 @@ class _Matching:
             remedy = misfit.remedy or given.type
             self._problems.append(f"{place}: is {theirs.type}, {misfit.why}; make it {remedy}")
             return None
-        counted = given.type == "bigint" and pair.table.is_key(column)
-        return ColumnMap(
-            name=column.name,
-            target=theirs.name,
-            sql=sql,
-            type=theirs.type,
-            most=fitting.largest(theirs) if counted else None,
-            keys_of=_keys_of(pair.table, column) if counted else (),
-        )
+        most = fitting.largest(given, theirs)
+        keys_of = () if most is None else _keys_of(pair.table, column)
+        return ColumnMap(column.name, theirs.name, sql, theirs.type, most, keys_of)
 
     def _left(self, relation: Relation, column: TableColumn) -> str:
         """Return what a column gets that we have no values for."""

@@ -81,9 +81,9 @@ COMPANIES = Table(
             nullable=True,
             present_when=("status", ("Inactive",)),
         ),
-        Column("tax_number", "text", "Tax registration, 123-456-789.", unique=True),
+        Column("tax_number", "text", "Tax registration, 123-456-789.", unique=True, longest=11),
         Column("email", "text", "Address in a reserved domain.", unique=True),
-        Column("phone", "text", "Egyptian number in E.164."),
+        Column("phone", "text", "Egyptian number in E.164.", longest=16),
         Column("manager_name", "text", "Who runs the place."),
         Column(
             "contacts",
@@ -92,7 +92,7 @@ COMPANIES = Table(
             fields=(
                 Column("name", "text", "Full name."),
                 Column("position", "label", "Job."),
-                Column("phone", "text", "Egyptian number in E.164."),
+                Column("phone", "text", "Egyptian number in E.164.", longest=16),
             ),
         ),
         Column("machine_owned", "bool", "Has a coffee machine of its own."),
@@ -178,7 +178,7 @@ BRANCHES = Table(
         Column("address", "text", "Street address."),
         Column("latitude", "float", "Degrees north.", low=22, high=32),
         Column("longitude", "float", "Degrees east.", low=24, high=37),
-        Column("phone", "text", "Egyptian number in E.164."),
+        Column("phone", "text", "Egyptian number in E.164.", longest=16),
         Column("email", "text", "Address in a reserved domain."),
         Column("manager_name", "text", "Who runs the site."),
         Column("machine_owned", "bool", "Has a coffee machine of its own."),
@@ -196,7 +196,7 @@ PRODUCTS = Table(
     "product_id",
     (
         Column("product_id", "key", "Key, 1..n.", low=1),
-        Column("sku", "text", "Stock keeping unit.", unique=True),
+        Column("sku", "text", "Stock keeping unit.", unique=True, longest=24),
         Column("name", "text", "Name on the price list.", unique=True),
         Column("description", "text", "One sentence."),
         Column("category", "enum", "Category; decides the price range.", values=CATEGORIES),

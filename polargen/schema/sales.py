@@ -68,7 +68,7 @@ ORDERS = Table(
     "order_id",
     (
         Column("order_id", "key", "Key; rises with order_date, duplicates aside.", low=1),
-        Column("order_number", "text", "Number on paper.", unique=True),
+        Column("order_number", "text", "Number on paper.", unique=True, longest=24),
         Column("company_id", "key", "Who ordered.", references="companies"),
         Column(
             "branch_id", "key", "Site of the company, if not its own.", True, references="branches"
@@ -179,7 +179,7 @@ INVENTORY_MOVEMENTS = Table(
         Column("order_id", "key", "The order fulfilled or come back.", True, references="orders"),
         Column("order_item_id", "key", "Its line.", True, references="order_items"),
         Column("refund_id", "key", "The refund that brought it back.", True, references="refunds"),
-        Column("reference", "label", "Order number, or number of the stock document."),
+        Column("reference", "label", "Order number, or number of the stock document.", longest=24),
         Column(
             "created_by_user_id",
             "key",
@@ -226,7 +226,7 @@ SHIPMENTS = Table(
         ),
         Column("delay_days", "int", "Actual less promised day; 0 while not delivered."),
         Column("driver_name", "label", "Who drives."),
-        Column("vehicle_id", "label", "The driver's vehicle."),
+        Column("vehicle_id", "label", "The driver's vehicle.", longest=16),
         Column("created_at", "instant", "When the order was accepted."),
         Column("updated_at", "instant", "Last step."),
     ),
@@ -244,9 +244,9 @@ PAYMENTS = Table(
         Column("company_id", "key", "Who paid.", references="companies"),
         Column("amount", "money", "EGP.", low=0.01),
         Column("method", "enum", "How.", values=PAYMENT_CHANNELS),
-        Column("reference", "text", "Unique; one for all rows of a bulk cycle."),
+        Column("reference", "text", "Unique; one for all rows of a bulk cycle.", longest=24),
         Column("installment_no", "int", "1 = first.", low=1, high=2),
-        Column("bulk_cycle_id", "label", "Quarterly cycle of the company.", True),
+        Column("bulk_cycle_id", "label", "Quarterly cycle of the company.", True, longest=32),
         Column("payment_date", "instant", "When received."),
         Column("days_from_due", "int", "Payment day less due date, days."),
         Column(

@@ -306,7 +306,7 @@ AUDIT_LOGS = Table(
             references_by="entity_type",
         ),
         Column("details", "json", "What else is worth knowing."),
-        Column("ip_address", "label", "Where the user sat; null: the system.", True),
+        Column("ip_address", "label", "Where the user sat; null: the system.", True, longest=15),
         Column("created_at", "instant", "When."),
     ),
     main_date="created_at",

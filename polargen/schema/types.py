@@ -46,6 +46,7 @@ class Column:
         references: the table whose primary key this column holds.
         references_by: instead: the enumeration column that names this table, row by row.
         unique: no value twice in the table (nulls aside).
+        longest: characters of the longest text; None: as long as it comes.
         fields: of each struct in a "structs" column.
     """
 
@@ -60,6 +61,7 @@ class Column:
     references: str | None = None
     references_by: str | None = None
     unique: bool = False
+    longest: int | None = None
     fields: tuple[Column, ...] = ()
 
     def code(self, value: str) -> int:

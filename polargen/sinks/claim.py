@@ -17,7 +17,7 @@ from polargen.errors import ConfigError, TargetError
 from polargen.keys import Base, Keys
 from polargen.plan import Plan
 from polargen.runs import runs
-from polargen.schema import Table
+from polargen.schema import TABLES, Table
 
 _LOCK_SPACE = 0x706F6C61  # "pola"; the first key of polargen's advisory locks
 _WAIT_S = 0.5
@@ -52,11 +52,9 @@ class Claim:
         """
         if self.mapping is None:
             return
-        ends = {
-            item.table.name: self.keys.base.offset(item.table.name)
-            + last_key(plan, item.table.name)
-            for item in self.mapping.tables
-        }
+        base = self.keys.base
+        names = {*TABLES, *(item.table.name for item in self.mapping.tables)}
+        ends = {name: base.offset(name) + last_key(plan, name) for name in names}
         problems = existing.too_narrow(self.mapping, ends)
         if problems:
             raise ConfigError("; ".join(problems))
@@ -87,12 +85,11 @@ def claim(
         lock(session, database.wait, tell)
         if database.load_mode == "replace":
             return Claim(session, Keys(all_uuid=database.id_type == "uuid"))
-        own = database.load_mode == "append"
-        mapping = (existing.map_own if own else existing.map_existing)(session, tables)
+        mapping = mapping_of(session, tables)
         mapping.refuse()
-        if own and lenient:
-            _refuse_strict_rules(session)
-        return Claim(session, _next_keys(session, mapping), mapping)
+        if lenient:
+            _refuse_strict_rules(session, mapping)
+        return Claim(session, next_keys(session, mapping), mapping)
     except BaseException:
         session.close()
         raise
@@ -119,7 +116,13 @@ def lock(session: Session, wait: bool = False, tell: Callable[[str], None] | Non
         time.sleep(_WAIT_S)
 
 
-def _next_keys(session: Session, mapping: existing.Mapping) -> Keys:
+def mapping_of(session: Session, tables: Sequence[Table]) -> existing.Mapping:
+    """Return into which tables of the session's schema rows of an append or existing load go."""
+    own = session.database.load_mode == "append"
+    return (existing.map_own if own else existing.map_existing)(session, tables)
+
+
+def next_keys(session: Session, mapping: existing.Mapping) -> Keys:
     """Return keys above all that is in the target or was promised to earlier runs."""
     records = runs(session)
     offsets = existing.largest_keys(session, mapping)
@@ -145,19 +148,22 @@ def _is_empty(session: Session, item: existing.TableMap) -> bool:
     return session.value(f"SELECT true FROM {table} LIMIT 1") is None
 
 
-def _refuse_strict_rules(session: Session) -> None:
-    """Refuse to append rows that break rules on purpose to tables that keep these rules."""
-    for table, column in sorted(ddl.BREAKABLE):
-        found = session.value(
-            "SELECT k.conname::text FROM pg_constraint k "
-            "JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (k.conkey) "
-            f"WHERE n.nspname = {ddl.literal(session.database.schema)} "
-            f"AND c.relname = {ddl.literal(table)} AND a.attname = {ddl.literal(column)} "
-            "AND k.contype IN ('c', 'u') LIMIT 1"
-        )
-        if found is not None:
-            raise ConfigError(
-                f"anomalyConfig.types: invalid_data breaks {table}.{column}, but the rule {found} "
-                "stands there; load with --load-mode replace, or leave invalid_data out"
+def _refuse_strict_rules(session: Session, mapping: existing.Mapping) -> None:
+    """Refuse rows that break rules on purpose for tables that keep these rules."""
+    for item in mapping.tables:
+        for column in item.columns:
+            if (item.table.name, column.name) not in ddl.BREAKABLE:
+                continue
+            table = ddl.literal(ddl.where(mapping.schema, item.target_name))
+            found = session.value(
+                "SELECT conname::text FROM pg_constraint k JOIN pg_attribute a "
+                "ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) "
+                f"WHERE k.conrelid = {table}::regclass AND k.contype IN ('c', 'u') "
+                f"AND a.attname = {ddl.literal(column.target)} LIMIT 1"
             )
+            if found is not None:
+                raise ConfigError(
+                    f"anomalyConfig.types: invalid_data breaks {item.table.name}.{column.name}, "
+                    f"but the rule {found} stands there; load with --load-mode replace, or leave "
+                    "invalid_data out"
+                )

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from threading import Lock
 
 from polargen import ddl, runs
-from polargen.database import Database, Session, drop_schema
+from polargen.database import Database, DatabaseError, Session, drop_schema
 from polargen.errors import TargetError
 from polargen.owned import RUNS, SCHEMA_COMMENT, foreign, owned_tables
 from polargen.schema import Table
@@ -16,8 +16,14 @@ from polargen.sinks.base import SinkSettings
 from polargen.sinks.sharing import drop_views, share
 
 _MOST_SESSIONS = 4
+_DISK_FULL = "53100"
 _MEMORY = "128MB"  # of each session that builds indexes or proves references
 _LOCK_TIMEOUT = "60s"  # how long the swap waits for readers of the old tables
+
+
+def sessions() -> int:
+    """Return how many sessions build indexes side by side."""
+    return max(2, min(_MOST_SESSIONS, os.cpu_count() or 1))
 
 
 def schema_of(settings: SinkSettings) -> str:
@@ -46,7 +52,7 @@ def drop_stale(session: Session) -> list[str]:
     found = stale(session)
     for schema in found:
         _end_sessions(session, f"polargen {schema.rpartition('__')[2]}")
-        session.execute(drop_schema(schema))
+        _drop(session, schema)
     return found
 
 
@@ -65,7 +71,28 @@ def create(session: Session, settings: SinkSettings, groups: str) -> None:
 def drop(session: Session, settings: SinkSettings) -> None:
     """End the run's other sessions and drop the staging schema."""
     _end_sessions(session, application(settings))
-    session.execute(drop_schema(schema_of(settings)))
+    _drop(session, schema_of(settings))
+
+
+def _drop(session: Session, schema: str) -> None:
+    """Drop a staging schema, also where the disk is full.
+
+    To drop a table with checks PostgreSQL writes to its catalog; so there the tables go one by
+    one, each giving room, those with the fewest checks first.
+    """
+    try:
+        session.execute(drop_schema(schema))
+    except DatabaseError as error:
+        if error.sqlstate != _DISK_FULL:
+            raise
+        tables = session.rows(
+            "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            f"WHERE n.nspname = {ddl.literal(schema)} AND c.relkind = 'r' ORDER BY (SELECT "
+            "count(*) FROM pg_constraint k WHERE k.conrelid = c.oid), pg_relation_size(c.oid) DESC"
+        )
+        for (table,) in tables:
+            session.execute(f"DROP TABLE {ddl.where(schema, table)} CASCADE")
+        session.execute(drop_schema(schema))
 
 
 def finish(settings: SinkSettings, tell: Callable[[str], None]) -> None:
@@ -87,18 +114,18 @@ def finish(settings: SinkSettings, tell: Callable[[str], None]) -> None:
             f"ANALYZE {ddl.where(schema, table.name)}",
         ]
 
-    with _Sessions(settings) as sessions:
-        largest = sessions.by_size(schema, tables)
-        sessions.run([(f"keys, checks and indexes: {t.name}", own(t)) for t in largest], tell)
+    with _Sessions(settings) as several:
+        largest = several.by_size(schema, tables)
+        several.run([(f"keys, checks and indexes: {t.name}", own(t)) for t in largest], tell)
         proofs = []
         for table in largest:
             keys = ddl.foreign_keys(schema, table, tables)
             for _, statement in keys:
-                sessions.first.execute(statement)
+                several.first.execute(statement)
             if keys:
                 proof = ddl.validate(schema, table, [label for label, _ in keys])
                 proofs.append((f"foreign keys: {table.name}", [proof]))
-        sessions.run(proofs, tell)
+        several.run(proofs, tell)
 
 
 def describe(session: Session, settings: SinkSettings, record: str) -> None:
@@ -196,7 +223,7 @@ class _Sessions:
 
     def __enter__(self) -> _Sessions:
         try:
-            for _ in range(max(2, min(_MOST_SESSIONS, os.cpu_count() or 1))):
+            for _ in range(sessions()):
                 session = _database(self._settings).connect(application(self._settings))
                 self._all.append(session)
                 session.execute(f"SET maintenance_work_mem = '{_MEMORY}'")
@@ -218,7 +245,7 @@ class _Sessions:
             f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {ddl.literal(schema)}"
         )
         sizes = dict(found)
-        return sorted(tables, key=lambda table: -sizes[table.name])
+        return sorted(tables, key=lambda table: -sizes.get(table.name, 0))
 
     def run(self, tasks: Sequence[tuple[str, list[str]]], tell: Callable[[str], None]) -> None:
         """Run each task's statements in their order, the tasks side by side."""

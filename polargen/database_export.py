@@ -21,14 +21,14 @@ from polargen import ddl, export, runs
 from polargen.block_order import PLACE, queries
 from polargen.blocks import BLOCK_ROWS, blocks_of
 from polargen.config import MockGeneratorConfig
-from polargen.database import Database, DatabaseError, Session
+from polargen.database import Database
 from polargen.digest import digest
-from polargen.errors import ConfigError, TargetError
+from polargen.errors import ConfigError
 from polargen.export import Blocks, Progress
 from polargen.generators import all_tables
 from polargen.keys import Base
 from polargen.manifest import BlockEntry, Manifest
-from polargen.owned import RUNS, owned_tables
+from polargen.owned import RUNS, freeze
 from polargen.plan import Plan, make_plan
 from polargen.scenario import ScenarioProfile
 from polargen.schema import Table
@@ -38,8 +38,6 @@ from polargen.stored import select_list, text_keys, typed_rows
 _Raw = Generator[tuple[int, int, pa.Table], None, None]  # block, group, rows as asked for
 _PIECES_PER_GROUP = 16  # a file for each million rows
 _MOST_BLOCK_ROWS = 1 << 20  # far above any plan's: what is not of the plan must not fill memory
-_TRIES = 5
-_CHANGED = ("42P01", "3F000", "40P01")  # no such table, no such schema, deadlock
 
 
 class Snapshot:
@@ -63,7 +61,7 @@ class Snapshot:
         self._days = None if days == Days() else days
         self._session = database.connect("polargen export")
         try:
-            names = _frozen(self._session)
+            names = freeze(self._session)
             self._read(names)
         except BaseException:
             self.close()
@@ -195,36 +193,6 @@ def stream_table(
     """
     with Snapshot(database, days) as source:
         yield from export.stream_table(source, name, format, (), compression)
-
-
-def _frozen(session: Session) -> list[str]:
-    """Begin a transaction that sees one instant; return polargen's tables, which then stay.
-
-    A load that swaps its tables in would leave new ones that are empty at this instant; a lock
-    that lets everybody read and write keeps them from being swapped.
-
-    Raises:
-        TargetError: tables come and go all the time, or the server failed.
-    """
-    for _ in range(_TRIES):
-        names = owned_tables(session)
-        if not names:
-            return []
-        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        try:
-            listed = ", ".join(ddl.where(session.database.schema, name) for name in names)
-            session.execute(f"LOCK TABLE {listed} IN ACCESS SHARE MODE")
-            if owned_tables(session) == names:
-                return names
-        except DatabaseError as error:
-            if error.sqlstate not in _CHANGED:
-                raise
-        session.execute("ROLLBACK")
-    database = session.database
-    raise TargetError(
-        f"{database.place}: the tables of {database.schema} come and go; wait until what changes "
-        "them is done"
-    )
 
 
 def _plan(manifest: Manifest) -> Plan:

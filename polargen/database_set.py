@@ -30,6 +30,7 @@ from polargen.draw import I64
 from polargen.errors import ConfigError, VerificationError
 from polargen.generators import all_tables
 from polargen.keys import Keys
+from polargen.owned import freeze
 from polargen.plan import Plan, make_plan
 from polargen.reading import nested_from_json
 from polargen.rekey import (
@@ -115,19 +116,10 @@ class DatabaseSet:
         """Return a table's rows, of all runs."""
         return int(self._session.value(f"SELECT count(*) FROM {ddl.where(self._schema, table)}"))
 
-    def make_wanted(self) -> None:
-        """Make the temporary table through which rows with uuids are asked for."""
-        self._session.execute(f"CREATE TEMPORARY TABLE {_WANTED.rpartition('.')[2]} (key uuid)")
-
     def _want(self, table: str, keys: I64) -> None:
         self._session.execute(f"DELETE FROM {_WANTED}")
         schema, _, name = _WANTED.partition(".")
         self._session.copy(schema, name, pa.table({"key": self._keys.stored(table, keys)}))
-
-    @property
-    def has_uuids(self) -> bool:
-        """Whether some keys are uuids."""
-        return bool(self._keys.uuid_tables) or self._keys.all_uuid
 
     def _last(self, table: Table) -> int:
         first, last = self._ranges[table.name]
@@ -202,6 +194,11 @@ class DatabaseSet:
         return generated_structs(column, lists.to_arrow(), self._keys)
 
 
+def make_wanted(session: Session) -> None:
+    """Make the temporary table through which rows with uuids are asked for."""
+    session.execute(f"CREATE TEMPORARY TABLE {_WANTED.rpartition('.')[2]} (key uuid)")
+
+
 def verify_database(database: Database, tell: Tell | None = None) -> Report:
     """Check every rule on a loaded schema, on each run in it.
 
@@ -216,6 +213,8 @@ def verify_database(database: Database, tell: Tell | None = None) -> Report:
     """
     session = database.connect("polargen verify")
     try:
+        make_wanted(session)
+        freeze(session)
         loads = [run for run in runs.runs(session) if run.live]
         place = f"{database.place}: {database.schema}"
         if not loads:
@@ -225,12 +224,7 @@ def verify_database(database: Database, tell: Tell | None = None) -> Report:
                 f"{place} has tables of others, which keep their own rules; to prove rows before "
                 "they are inserted, load with --verify"
             )
-        sets = [DatabaseSet(session, run) for run in loads]
-        if any(data.has_uuids for data in sets):
-            sets[0].make_wanted()
-        with session.transaction():
-            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return _verify(sets, tell)
+        return _verify([DatabaseSet(session, run) for run in loads], tell)
     finally:
         session.close()
 

@@ -101,8 +101,8 @@ class MockDataOrchestrator:
         started, begun = time.perf_counter(), _now()
         plan = make_plan(self.config, self.scenario)
         expected = estimate(plan, self.options.format)
-        self._guard(expected)
         expected.check(self._limits())
+        self._guard(expected)
         tracker = ProgressTracker(
             self.job_id, expected.total_rows, len(blocks_of(plan)), self._listener
         )

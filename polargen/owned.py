@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from polargen import ddl
-from polargen.database import Session
+from polargen.database import DatabaseError, Session
+from polargen.errors import TargetError
 
 RUNS = "polargen_runs"
 SCHEMA_COMMENT = "Mock data made by polargen; the next run replaces its tables."
 _VIEWS = "_camel"
+_TRIES = 5
+_CHANGED = ("42P01", "3F000", "40P01")  # no such table, no such schema, deadlock
 
 
 def is_marked(session: Session) -> bool:
@@ -21,6 +24,36 @@ def owned_tables(session: Session) -> list[str]:
         return []
     found = session.rows(f"{_RELATIONS.format(_target(session))} AND {_MINE} ORDER BY 1")
     return [row[0] for row in found]
+
+
+def freeze(session: Session) -> list[str]:
+    """Begin a transaction that sees one instant; return polargen's tables, which then stay.
+
+    A load that swaps its tables in would leave new ones that are empty at this instant; a lock
+    that lets everybody read and write keeps them from being swapped.
+
+    Raises:
+        TargetError: tables come and go all the time, or the server failed.
+    """
+    for _ in range(_TRIES):
+        names = owned_tables(session)
+        if not names:
+            return []
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            listed = ", ".join(ddl.where(session.database.schema, name) for name in names)
+            session.execute(f"LOCK TABLE {listed} IN ACCESS SHARE MODE")
+            if owned_tables(session) == names:
+                return names
+        except DatabaseError as error:
+            if error.sqlstate not in _CHANGED:
+                raise
+        session.execute("ROLLBACK")
+    database = session.database
+    raise TargetError(
+        f"{database.place}: the tables of {database.schema} come and go; wait until what changes "
+        "them is done"
+    )
 
 
 def views_schema(schema: str) -> str:

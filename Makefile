@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 DEMO := out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench bench-full golden build clean
+.PHONY: help demo serve test lint docs bench bench-full golden build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(VENV)/.demo ## a quarter of normal-ops as Parquet in out/demo, and in a 
 	MOCK_DATA_ENABLED=true $(BIN)/polargen generate $(QUARTER) --no-dry-run --database embedded --verify
 	$(BIN)/polargen server --psql < scripts/demo.sql
 	@echo "The commands are in $(BIN); to use them as shown:  . $(BIN)/activate"
+
+serve: $(VENV)/.serve ## serve the HTTP API and the console at http://127.0.0.1:8000
+	$(BIN)/polargen serve --database embedded
 
 test: $(VENV)/.dev ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -49,8 +52,11 @@ clean: ## remove .venv and what was built
 $(VENV)/.demo: pyproject.toml
 	@$(MAKE) --no-print-directory install EXTRAS='[embedded]' MARK=$@
 
+$(VENV)/.serve: pyproject.toml
+	@$(MAKE) --no-print-directory install EXTRAS='[api,embedded]' MARK=$@
+
 $(VENV)/.dev: pyproject.toml
-	@$(MAKE) --no-print-directory install EXTRAS='[dev,embedded]' MARK=$@
+	@$(MAKE) --no-print-directory install EXTRAS='[dev,embedded,api]' MARK=$@
 
 $(VENV)/.bench: pyproject.toml
 	@$(MAKE) --no-print-directory install EXTRAS='[dev,embedded,bench]' MARK=$@

@@ -23,7 +23,7 @@ import psutil
 
 from polargen import state
 from polargen.errors import ConfigError, TargetError
-from polargen.progress import Progress
+from polargen.progress import MOST_BEFORE_END_PCT, Progress
 
 FILE = "jobs.sqlite"
 QUEUED = "queued"
@@ -222,6 +222,7 @@ class JobStore:
         if wrong is not None and failures is not None:
             wrong["failures"] = [*failures]
         progress = {**(record[0].progress or {}), "status": status, "updatedAt": _now()}
+        progress |= {"progressPercent": 100} if status == "completed" else {}
         self._change(
             job_id,
             status=status,
@@ -360,6 +361,7 @@ class Recorder:
         document = progress.to_dict()
         if progress.status in ENDED:  # the job ends with its result, not with its last row
             document["status"] = "writing" if progress.status == "completed" else "rolling_back"
+            document["progressPercent"] = min(MOST_BEFORE_END_PCT, progress.percent)
         with suppress(TargetError):
             self._store.look(document)
 

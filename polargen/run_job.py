@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from polargen.config import MockGeneratorConfig
@@ -30,6 +31,7 @@ def request_of(
 ) -> dict[str, Any]:
     """Return everything that a run needs as JSON values, without the connection string."""
     plain = asdict(options)
+    plain["out"] = _absolute(options.out)
     if options.database is not None:
         del plain["database"]["url"]
     return {"config": config.to_dict(), "scenario": scenario.to_dict(), "options": plain}
@@ -39,7 +41,12 @@ def target_of(options: RunOptions) -> str:
     """Return where a run's rows go, in words."""
     if options.database is not None:
         return f"{options.database.place}, schema {options.database.schema}"
-    return options.out or "dry run"
+    return _absolute(options.out) or "dry run"
+
+
+def _absolute(out: str) -> str:
+    """Return a folder as any process finds it; "" stays."""
+    return str(Path(out).expanduser().absolute()) if out else ""
 
 
 def write_down(store: JobStore, orchestrator: MockDataOrchestrator) -> None:
@@ -186,7 +193,7 @@ def _result(result: GenerationResult, options: RunOptions) -> dict[str, Any]:
     entries = result.manifest.tables.values()
     document["bytes"] = sum(part.bytes for entry in entries for part in entry.parts)
     document["format"] = result.manifest.format
-    document["out"] = options.out or None
+    document["out"] = _absolute(options.out) or None
     if options.database is not None:
         document["database"] = options.database.place
         document["schema"] = options.database.schema

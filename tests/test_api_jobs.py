@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,9 @@ import httpx
 import psutil
 import pytest
 from api_server import API, ENDED, LONG, ApiServer, running, start
+
+from polargen.api import events as event_streams
+from polargen.api.events import Look
 
 FILES = {"dryRun": False, "target": "files"}
 
@@ -209,7 +213,7 @@ def test_unknown_job__is_not_found(server: ApiServer) -> None:
 
 
 def test_jobs__lists_the_newest_first(server: ApiServer) -> None:
-    jobs = [server.finished(), server.finished()]
+    jobs = [server.start(), server.start()]
     listed = server.get("/jobs", params={"limit": 2}).json()["jobs"]
     assert [job["jobId"] for job in listed] == jobs[::-1]
     problem(server.get("/jobs", params={"limit": 0}), 422, "invalid")
@@ -329,7 +333,7 @@ def test_two_hundred_questions_a_second__are_all_answered(server: ApiServer) -> 
                 time.sleep(0.01)
 
     counted: list[int] = []
-    until = time.monotonic() + 3
+    until = time.monotonic() + 2
     threads = [threading.Thread(target=ask, args=(until,)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -338,3 +342,24 @@ def test_two_hundred_questions_a_second__are_all_answered(server: ApiServer) -> 
     assert not wrong
     assert counted
     assert server.status(job)["status"] not in ("failed", "cancelled")
+
+
+def test_events__without_news_are_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 0.3)
+
+    async def same() -> Look:
+        return Look("1", {"status": "generating"}, ended=False)
+
+    async def told() -> list[bytes]:
+        closing = asyncio.Event()
+        chunks = []
+        async for chunk in event_streams.stream(same, None, closing):
+            chunks.append(chunk)
+            if len(chunks) == 4:
+                closing.set()  # as a server that stops does
+        return chunks
+
+    first, event, *beats = asyncio.run(told())
+    assert first.endswith(b"retry: 1000\n\n")
+    assert event == b'data: {"status": "generating"}\nid: 1\n\n'
+    assert [beat[:2] for beat in beats] == [b": ", b": "]

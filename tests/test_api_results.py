@@ -6,6 +6,7 @@ import io
 import json
 import socket
 import subprocess
+import sys
 import time
 import zipfile
 from collections import Counter
@@ -18,7 +19,7 @@ import httpx
 import polars as pl
 import psutil
 import pytest
-from api_server import API, QUARTER, ApiServer, running
+from api_server import API, QUARTER, ApiServer, environment, running
 from runs import TABLES, Made, day, run
 
 from polargen.manifest import Manifest
@@ -330,11 +331,26 @@ def test_cleanup__waits_for_jobs_that_write(server: ApiServer) -> None:
     assert server.wait(job)["status"] == "cancelled"
 
 
-def test_command_line__shows_the_same_jobs(server: ApiServer, job: str) -> None:
-    from api_server import environment
-
-    listed = subprocess.run(
-        ["polargen", "jobs", "--json"],
+def polargen(server: ApiServer, *words: str) -> str:
+    """Run the command line with the server's state folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "polargen", *words],
         env=environment(server.home), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert job in listed.stdout
+    return done.stdout
+
+
+def test_command_line__and_server_see_the_same_jobs(
+    server: ApiServer, job: str, tmp_path: Path
+) -> None:
+    assert job in polargen(server, "jobs", "--limit", "100")
+    run = ("generate", "--from", "2024-01-01", "--to", "2024-01-03", "--format", "csv", "--json")
+    first = json.loads(polargen(server, *run, "--seed", "1", "-o", str(tmp_path / "out")))["jobId"]
+    assert server.status(first)["status"] == "completed"
+    asked = {"table": "users", "offset": 18, "limit": 10}
+    assert len(server.get(f"/jobs/{first}/rows", params=asked).json()["rows"]) == 2
+    charts = server.get(f"/jobs/{first}/charts").json()
+    assert sum(map(sum, charts["ordersPerDay"]["byStatus"].values())) == 150
+    polargen(server, *run, "--seed", "2", "-o", str(tmp_path / "out"))  # takes its place
+    said = problem(server.get(f"/jobs/{first}/tables"), 409, "no-rows")
+    assert "another run" in said["detail"]

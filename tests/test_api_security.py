@@ -14,6 +14,8 @@ import httpx
 import pytest
 from api_server import API, ApiServer, environment, running
 
+from polargen.api.routes.console import FOLDER
+
 TOKEN = "correct-horse-battery-staple"
 JSON = {"Content-Type": "application/json"}
 GENERATE, EXPORT, SCENARIOS = f"{API}/generate", f"{API}/export", f"{API}/scenarios"
@@ -209,6 +211,19 @@ def test_health__needs_no_token(guarded: ApiServer) -> None:
     answer = httpx.get(f"{guarded.url}/healthz")
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
+
+
+def test_console__needs_no_token_and_shows_its_files_only(guarded: ApiServer) -> None:
+    assert httpx.get(guarded.url).headers["content-type"].startswith("text/html")
+    files = [path for path in FOLDER.rglob("*") if path.suffix in (".js", ".css", ".svg")]
+    assert files
+    for path in files:
+        answer = httpx.get(f"{guarded.url}/{path.relative_to(FOLDER).as_posix()}")
+        assert answer.content == path.read_bytes(), path
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for path in ("/index.htm", "/js/", "/js/../index.html/", "/__init__.py", "/../app.py"):
+        check_problem(httpx.get(guarded.url + path), 401, "token")
+    assert guarded.client.post("/").status_code == 405
 
 
 def test_every_answer__has_the_headers_that_protect(guarded: ApiServer) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
+import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.concurrency import run_in_threadpool
@@ -27,6 +28,7 @@ from polargen.api.security import Bearer, KnownCallers, Limited, SafeHeaders
 from polargen.api.service import Service
 from polargen.api.settings import Settings
 
+MOST_THREADS = 100
 PREFIX = "/api/mock-data"
 _ABOUT = (
     "Makes mock data for a whole ERP: connected tables, books that add up, same seed same bytes."
@@ -40,6 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = MOST_THREADS
         service.queue.start()
         yield
         service.closing.set()

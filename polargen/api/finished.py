@@ -49,9 +49,14 @@ class Finished:
         if target(record) == "database":
             return DatabaseResults(self._loaded(record), record.job_id)
         try:
-            return FileResults(Path(str(_options(record).get("out", ""))))
+            results = FileResults(Path(str(_options(record).get("out", ""))))
         except ConfigError as error:
             raise ApiProblem("no-rows", f"{record.job_id}: its files are gone ({error})") from None
+        if results.manifest.plan_hash != (record.result or {}).get("planHash"):
+            raise ApiProblem(
+                "no-rows", f"{record.job_id}: its files are gone, another run took their place"
+            )
+        return results
 
     def charts(self, record: JobRecord) -> dict[str, Any]:
         """Return a job's charts; they are counted once, one job at a time."""

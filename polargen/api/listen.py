@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -21,6 +22,7 @@ HEADER_SECONDS = 10.0
 MOST_CONNECTIONS = 500
 GRACE_SECONDS = 10
 BACKLOG = 512
+CONNECT_SECONDS = "10"
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -33,6 +35,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     Raises:
         TargetError: the address cannot be bound.
     """
+    os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)  # a request waits for it
     listening = _bind(settings)
     app = create_app(settings)
     config = uvicorn.Config(

@@ -11,6 +11,11 @@ export class Problem extends Error {
   }
 }
 
+/** Any error as a Problem. */
+export function asProblem(error) {
+  return error instanceof Problem ? error : new Problem(0, { detail: String(error) });
+}
+
 let askForToken = async () => {
   throw new Problem(401, { title: "Token missing" });
 };

@@ -10,6 +10,7 @@ import { Job } from "./job.js";
 import { NewRun } from "./new-run.js";
 import { ProblemNote } from "./problem.js";
 import { Safety } from "./safety.js";
+import { Skeleton } from "./shapes.js";
 import { ThemeSwitch } from "./theme.js";
 import { TokenDialog } from "./token.js";
 
@@ -26,6 +27,7 @@ function App() {
   const [again, setAgain] = useState(0); // of a job that is looked at anew
   const selected = useHash();
   useEffect(() => setListOpen(false), [selected]);
+  useNewPage(selected);
 
   const look = (jobId) => {
     location.hash = jobId;
@@ -43,7 +45,9 @@ function App() {
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header class="top">
-      <a class="brand" href="#new"><img src="icon.svg" alt="" width="24" height="24" /><span>polargen</span></a>
+      <a class="brand" href="#new" aria-label="polargen, new run">
+        <img src="icon.svg" alt="" width="24" height="24" /><span>polargen</span>
+      </a>
       <button class="quiet list-button" aria-expanded=${listOpen} aria-controls="history"
         onClick=${() => setListOpen(!listOpen)}><${Icon} name="list" /> Runs</button>
       <span class="gap"></span>
@@ -74,7 +78,7 @@ function App() {
               draft=${draft ?? server.value.draft} onDraft=${setDraft} onStarted=${look} />
           `)}
         ${!server.value && !server.problem && html`
-          <div class="page skeleton" aria-label="The page is being loaded"><i></i><i></i><i></i></div>
+          <${Skeleton} label="The page is being loaded" />
         `}
       </main>
     </div>
@@ -92,6 +96,18 @@ function useHash() {
     return () => removeEventListener("hashchange", change);
   }, []);
   return selected;
+}
+
+/** What a new page would do: the focus goes to its content. */
+function useNewPage(selected) {
+  const before = useRef(selected);
+  useEffect(() => {
+    if (!selected) document.title = "polargen";
+    if (before.current === selected) return;
+    before.current = selected;
+    document.getElementById("main").focus();
+    scrollTo(0, 0);
+  }, [selected]);
 }
 
 /** The question for the token, whenever a request needs one. */

@@ -7,6 +7,7 @@ import { useLoaded } from "./loaded.js";
 import { RowBars } from "./plan.js";
 import { Plot, bars } from "./plot.js";
 import { ProblemNote } from "./problem.js";
+import { Skeleton } from "./shapes.js";
 import { colorOf } from "./shares.js";
 
 const FRIDAY = 5; // of weekdays that begin with Sunday as 0
@@ -16,7 +17,7 @@ const MOST_BARS = 200;
 export function Charts({ job }) {
   const { value: charts, problem } = useLoaded(`/jobs/${job.jobId}/charts`);
   if (problem) return html`<${ProblemNote} problem=${problem} />`;
-  if (!charts) return html`<div class="skeleton tall" aria-label="The charts are being counted"><i></i><i></i></div>`;
+  if (!charts) return html`<${Skeleton} kind="tall" label="The charts are being counted" />`;
   return html`
     <div class="charts">
       <${Orders} orders=${charts.ordersPerDay} />
@@ -25,7 +26,7 @@ export function Charts({ job }) {
       <${Delay} delay=${charts.paymentDelay} />
       <${Anomalies} anomalies=${charts.anomaliesOverTime} />
       <section class="panel">
-        <h3>Rows by table</h3>
+        <h2>Rows by table</h2>
         <${RowBars} rows=${job.result.recordCounts} />
       </section>
     </div>
@@ -50,7 +51,7 @@ function Orders({ orders }) {
       },
     });
   }, [orders]);
-  const about = "By their status at the end of the run. Drag to look closer, double-click to go back.";
+  const about = "By their last status. Drag to look closer, double-click to go back.";
   return html`
     <${Plot} title=${spec.byWeek ? "Orders a week" : "Orders a day"} about=${about} spec=${spec} />
   `;
@@ -61,7 +62,7 @@ function Rhythm({ orders }) {
   const means = useMemo(() => weekMeans(orders), [orders]);
   return html`
     <section class="panel rhythm">
-      <h3>Rhythm of the week</h3>
+      <h2>Rhythm of the week</h2>
       <p class="hint">Orders on an average day.</p>
       <${RowBars} rows=${means} label="Day" what="Orders" />
     </section>
@@ -88,11 +89,15 @@ function Popularity({ popularity }) {
   const spec = useMemo(() => ({
     data: [ranks, lines],
     series: [{ label: "Order lines", color: "var(--series-1)", total: undefined }],
-    x: { label: "Rank", text: (rank) => `Rank ${count(rank)}`, all: `${count(ranks[ranks.length - 1] ?? 0)} products` },
+    x: {
+      label: "Rank",
+      text: (rank) => `Rank ${count(rank)}`,
+      all: `${count(ranks[ranks.length - 1] ?? 0)} products`,
+    },
     options: (ink) => ({
-      scales: logarithmic ? { x: { time: false, distr: 3, range: (u, low, high) => [low, high] }, y: { distr: 3 } } : {
-        x: { time: false }, y: { range: (u, low, high) => [0, Math.max(1, high) * 1.05] },
-      },
+      scales: logarithmic
+        ? { x: { time: false, distr: 3, range: (u, low, high) => [low, high] }, y: { distr: 3 } }
+        : { x: { time: false }, y: { range: (u, low, high) => [0, Math.max(1, high) * 1.05] } },
       cursor: { y: false, drag: { x: true, y: false } },
       axes: [{ values: (u, ticks) => ticks.map((tick) => (tick === null ? "" : count(tick))) }],
       series: (color) => ({
@@ -107,8 +112,7 @@ function Popularity({ popularity }) {
     : "A straight line on logarithmic axes is a power law.";
   return html`
     <${Plot} title="Products by popularity" about=${about} spec=${spec}>
-      <button class="quiet small" aria-pressed=${logarithmic}
-        onClick=${() => setLogarithmic(!logarithmic)}>
+      <button class="quiet small" onClick=${() => setLogarithmic(!logarithmic)}>
         ${logarithmic ? "Linear axes" : "Logarithmic axes"}
       </button>
     <//>
@@ -128,7 +132,7 @@ function Delay({ delay }) {
 
 function delaySpec(days, payments) {
   const low = days[0] ?? 0;
-  const high = days[days.length - 1] ?? 0;
+  const high = Math.max(0, days[days.length - 1] ?? 0); // the due date shows in any case
   const width = Math.ceil((high - low + 1) / MOST_BARS);
   // a bar never holds both sides of the due date: it ends with a multiple of the width, 0 included
   const first = Math.ceil(low / width);
@@ -180,14 +184,13 @@ function Anomalies({ anomalies }) {
   if (!types.length) {
     return html`
       <section class="panel">
-        <h3>Anomalies over time</h3>
+        <h2>Anomalies over time</h2>
         <p class="empty">This run has none: its scenario makes nothing wrong on purpose.</p>
       </section>
     `;
   }
   const total = sum(Object.values(byType).map(sum));
   const about = `${count(total)} labels in anomaly_labels, each on the day it shows.`;
-  return html`
-    <${Plot} title=${spec.byWeek ? "Anomalies a week" : "Anomalies a day"} about=${about} spec=${spec} />
-  `;
+  const title = spec.byWeek ? "Anomalies a week" : "Anomalies a day";
+  return html`<${Plot} title=${title} about=${about} spec=${spec} />`;
 }

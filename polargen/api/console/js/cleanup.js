@@ -7,6 +7,7 @@ import { count, sum } from "./format.js";
 import { useLoaded } from "./loaded.js";
 import { RowBars } from "./plan.js";
 import { ProblemNote } from "./problem.js";
+import { Skeleton } from "./shapes.js";
 
 /** A button that removes the rows of one job, or those of all where there is none. */
 export function Cleanup({ job, confirmation, onDone }) {
@@ -49,14 +50,16 @@ function Confirm({ jobId, confirmation, onClose, onDone }) {
     return html`
       <${Dialog} title="Removed" onClose=${close}>
         <p role="status">${count(sum(Object.values(result.removed.results)))} rows are gone.</p>
-        <div class="dialog-actions"><button class="primary" autofocus onClick=${close}>Close</button></div>
+        <div class="dialog-actions">
+          <button class="primary" autofocus onClick=${close}>Close</button>
+        </div>
       <//>
     `;
   }
   return html`
     <${Dialog} title=${title} onClose=${onClose}>
       <${ProblemNote} problem=${problem} />
-      ${!preview && !problem && html`<div class="skeleton" aria-hidden="true"><i></i><i></i></div>`}
+      ${!preview && !problem && html`<${Skeleton} />`}
       ${preview && html`<${Preview} preview=${preview} />`}
       <form onSubmit=${remove}>
         <div class="field">

@@ -6,8 +6,10 @@ import { bars, stacked, uPlot } from "./plot.js";
 const MOST_DAYS = { narrow: 110, wide: 200 };
 const MONTHS = 400;
 const narrow = matchMedia("(max-width: 640px)");
-const dayAxis = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
-const monthAxis = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
+const axisOf = (shown) =>
+  new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC", ...shown });
+const dayAxis = axisOf({ day: "numeric" });
+const monthAxis = axisOf({ year: "numeric" });
 const DAY_S = 86400;
 
 /** Weeks in the place of days, from the first day on, where there are many. */
@@ -15,6 +17,11 @@ function weekly(dates, columns) {
   const starts = dates.filter((_, n) => n % 7 === 0);
   const add = (column) => starts.map((_, n) => sum(column.slice(n * 7, n * 7 + 7)));
   return [starts, columns.map(add)];
+}
+
+function weekText(date, position, dates) {
+  const days = Math.min(7, dates.length - position * 7);
+  return `Week from ${longDayOf(date)}${days < 7 ? ` (${days} of 7 days)` : ""}`;
 }
 
 /** The spec of a Plot of stacked bars: a bar a day, or a week. */
@@ -38,7 +45,7 @@ export function stackedDays({ dates, named, colorOf, marks = [], drawMarks = () 
     marks: byWeek ? [] : marks,
     x: {
       label: byWeek ? "Week from" : "Day",
-      text: (date) => (byWeek ? `Week from ${longDayOf(date)}` : longDayOf(date)),
+      text: (date, position) => (byWeek ? weekText(date, position, dates) : longDayOf(date)),
       all: "All days",
     },
     options: (ink) => ({
@@ -48,7 +55,10 @@ export function stackedDays({ dates, named, colorOf, marks = [], drawMarks = () 
       },
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
       hooks: { drawClear: byWeek ? [] : [(u) => drawMarks(u, ink)] },
-      axes: [{ space: 72, values: (u, ticks) => ticks.map((s) => axis.format(new Date(s * 1000))) }],
+      axes: [{
+        space: 72,
+        values: (u, ticks) => ticks.map((second) => axis.format(new Date(second * 1000))),
+      }],
       series: (color) => bars(color, days.length),
     }),
   };

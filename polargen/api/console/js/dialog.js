@@ -8,7 +8,7 @@ import { Icon } from "./icon.js";
  *
  * closable: with a button to close it; stays: it cannot be closed, only answered.
  */
-export function Dialog({ title, onClose, children, closable = false, stays = false, wide = false }) {
+export function Dialog({ title, onClose, children, closable, stays, wide }) {
   const element = useRef(null);
   const id = useId();
   useEffect(() => {

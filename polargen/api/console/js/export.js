@@ -99,7 +99,9 @@ export function Export({ job, tables }) {
         <button class="primary" disabled=${state.busy || wanted.length === 0}>
           ${state.busy ? "Exporting…" : "Download"}
         </button>
-        ${state.busy && html`<button type="button" onClick=${() => abort.current.abort()}>Stop</button>`}
+        ${state.busy && html`
+          <button type="button" onClick=${() => abort.current.abort()}>Stop</button>
+        `}
         <span class="hint" role="status">${told(state, wanted)}</span>
       </div>
     </form>

@@ -5,6 +5,7 @@ import { compact, sum, when } from "./format.js";
 import { MODES, modeOf } from "./draft.js";
 import { Icon } from "./icon.js";
 import { hasEnded } from "./follow.js";
+import { Bar, Skeleton } from "./shapes.js";
 import { Status } from "./status.js";
 
 export function History({ jobs, selected, open }) {
@@ -14,7 +15,7 @@ export function History({ jobs, selected, open }) {
         <${Icon} name="plus" /> New run
       </a>
       <h2>Runs</h2>
-      ${jobs === null && html`<div class="skeleton" aria-hidden="true"><i></i><i></i><i></i></div>`}
+      ${jobs === null && html`<${Skeleton} />`}
       ${jobs?.length === 0 && html`
         <p class="empty">No runs yet. Choose a scenario and start one: a dry run of 90 days takes
         about a second and keeps nothing.</p>
@@ -45,9 +46,7 @@ function Entry({ job, current }) {
           <span>${compact(rows)} rows</span>
         </span>
         ${!hasEnded(job.status) && html`
-          <span class="bar" aria-hidden="true">
-            <span style=${{ width: `${job.progress.progressPercent}%` }}></span>
-          </span>
+          <${Bar} share=${job.progress.progressPercent / 100} />
         `}
       </a>
     </li>

@@ -1,6 +1,6 @@
 // One run: its settings, its progress, and in the end what came of it.
 
-import { Problem } from "./api.js";
+import { asProblem } from "./api.js";
 import { Cleanup } from "./cleanup.js";
 import { MODES, draftOf, modeOf } from "./draft.js";
 import { html, useEffect, useState } from "./dom.js";
@@ -10,11 +10,15 @@ import { RowBars } from "./plan.js";
 import { Failures, ProblemNote } from "./problem.js";
 import { Progress } from "./progress.js";
 import { Results } from "./results.js";
-import { Status } from "./status.js";
+import { Skeleton } from "./shapes.js";
+import { Status, statusText } from "./status.js";
 
 export function Job({ jobId, confirmation, onChange, onAgain, onRemoved }) {
   const { job, problem } = useJob(jobId, onChange);
   const [gone, setGone] = useState(false);
+  useEffect(() => {
+    if (job) document.title = titleOf(job);
+  }, [job]);
   if (problem) {
     return html`
       <div class="page">
@@ -24,7 +28,7 @@ export function Job({ jobId, confirmation, onChange, onAgain, onRemoved }) {
       </div>
     `;
   }
-  if (!job) return html`<div class="page skeleton" aria-hidden="true"><i></i><i></i><i></i></div>`;
+  if (!job) return html`<${Skeleton} />`;
   return html`
     <div class="page">
       <${Head} job=${job} gone=${gone} confirmation=${confirmation} onRemoved=${onRemoved}
@@ -41,6 +45,12 @@ export function Job({ jobId, confirmation, onChange, onAgain, onRemoved }) {
   `;
 }
 
+/** For a tab in the background: how far the run is. */
+function titleOf({ status, scenario, progress }) {
+  const state = hasEnded(status) ? statusText(status) : `${progress.progressPercent} %`;
+  return `${state} · ${scenario} · polargen`;
+}
+
 /** Follow a job until it ends. */
 function useJob(jobId, onChange) {
   const [state, setState] = useState({ job: null, problem: null });
@@ -54,8 +64,7 @@ function useJob(jobId, onChange) {
       status = job.status;
     };
     follow(jobId, show, abort.signal).catch((error) => {
-      const problem = error instanceof Problem ? error : new Problem(0, { detail: String(error) });
-      setState((before) => ({ ...before, problem }));
+      setState((before) => ({ ...before, problem: asProblem(error) }));
     });
     return () => abort.abort();
   }, [jobId]);
@@ -128,7 +137,9 @@ function AfterDryRun({ job, onAgain }) {
         <p>Make files of it to see charts and rows, to verify every rule and to export. The same
         seed gives the same rows.</p>
       </div>
-      <button class="primary" onClick=${() => onAgain(draftOf(job, "files"))}>Make files of it</button>
+      <button class="primary" onClick=${() => onAgain(draftOf(job, "files"))}>
+        Make files of it
+      </button>
     </div>
     <section class="panel">
       <h2>Rows by table</h2>

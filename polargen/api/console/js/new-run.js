@@ -1,6 +1,6 @@
 // The form for a new run, with its plan beside it.
 
-import { Problem, isAbort, post } from "./api.js";
+import { asProblem, isAbort, post } from "./api.js";
 import { MODES, draftErrors, drawnSeed, newKey, requestOf } from "./draft.js";
 import { html, useEffect, useRef, useState } from "./dom.js";
 import { dateOf, dayNumber } from "./format.js";
@@ -36,7 +36,7 @@ export function NewRun({ scenarios, targets, database, enabled, draft, onDraft, 
       key.current = newKey();
       onStarted(job.jobId);
     } catch (error) {
-      setRefusal(error);
+      setRefusal(asProblem(error));
       setStarting(false);
     }
   }
@@ -82,9 +82,7 @@ function useJudged(draft, enabled) {
         const judged = await post("/config", request, { signal: abort.signal });
         setState({ judged, judging: false, problem: null });
       } catch (error) {
-        if (isAbort(error)) return;
-        const problem = error instanceof Problem ? error : new Problem(0, { detail: String(error) });
-        setState({ judged: null, judging: false, problem });
+        if (!isAbort(error)) setState({ judged: null, judging: false, problem: asProblem(error) });
       }
     }, SETTLED_MS);
     return () => {

@@ -5,6 +5,7 @@ import { html } from "./dom.js";
 import { bytes, compact, count, seconds, words } from "./format.js";
 import { Icon } from "./icon.js";
 import { Failures, ProblemNote } from "./problem.js";
+import { Bar, Skeleton } from "./shapes.js";
 
 const STARTS = { dry: "Start dry run", files: "Make files", database: "Load database" };
 
@@ -51,7 +52,10 @@ export function Plan({ draft, judged, judging, starting, errors, problem }) {
 function Numbers({ plan }) {
   return html`
     <dl class="figures">
-      <div class="lead"><dt>Rows</dt><dd title=${count(plan.totalRows)}>${compact(plan.totalRows)}</dd></div>
+      <div class="lead">
+        <dt>Rows</dt>
+        <dd title=${count(plan.totalRows)}>${compact(plan.totalRows)}</dd>
+      </div>
       <div><dt>As Parquet</dt><dd>${bytes(plan.bytes)}</dd></div>
       <div><dt>Takes about</dt><dd>${seconds(plan.estimatedSeconds)}</dd></div>
     </dl>
@@ -80,9 +84,7 @@ export function RowBars({ rows, label = "Table", what = "Rows" }) {
         ${Object.entries(rows).map(([name, n]) => html`
           <tr>
             <th scope="row">${words(name)}</th>
-            <td class="bar-cell" aria-hidden="true">
-              <span class="bar"><span style=${{ width: `${(100 * n) / most}%` }}></span></span>
-            </td>
+            <td class="bar-cell"><${Bar} share=${n / most} /></td>
             <td>${count(n)}</td>
           </tr>
         `)}
@@ -94,21 +96,20 @@ export function RowBars({ rows, label = "Table", what = "Rows" }) {
 /** Every check of the safety guard, also those that passed. */
 export function Checks({ checks }) {
   if (!checks.length) return null;
+  const passed = checks.filter((check) => check.ok).length;
   return html`
     <details>
-      <summary>Safety checks (${checks.filter((c) => c.ok).length} of ${checks.length} passed)</summary>
+      <summary>Safety checks (${passed} of ${checks.length} passed)</summary>
       <ul class="checks">
         ${checks.map(({ check, ok, reason, severity, remedy }) => html`
           <li class=${ok ? "ok" : severity}>
             <${Icon} name=${ok ? "check" : severity === "error" ? "cross" : "warning"} />
-            <span><b>${check}</b> ${reason} ${!ok && html`<span class="remedy">${remedy}</span>`}</span>
+            <span>
+              <b>${check}</b> ${reason} ${!ok && html`<span class="remedy">${remedy}</span>`}
+            </span>
           </li>
         `)}
       </ul>
     </details>
   `;
-}
-
-function Skeleton() {
-  return html`<div class="skeleton" aria-hidden="true"><i></i><i></i><i></i></div>`;
 }

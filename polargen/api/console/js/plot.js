@@ -22,10 +22,10 @@ export function Plot({ title, about, spec, children }) {
   return html`
     <figure class="panel chart">
       <figcaption>
-        <h3>${title}</h3>
+        <h2>${title}</h2>
         <div class="chart-tools">
           ${children}
-          <button class="quiet small" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>
+          <button class="quiet small" onClick=${() => setAsTable(!asTable)}>
             ${asTable ? "Show as chart" : "Show as table"}
           </button>
         </div>
@@ -95,7 +95,7 @@ function draw(place, spec, onAt) {
     padding: [12, 20, 0, 0],
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
     ...options,
-    series: [{}, ...spec.series.map((one, n) => ({ ...series(resolved(one.color), n), label: one.label }))],
+    series: [{}, ...spec.series.map(({ label, color }) => ({ ...series(resolved(color)), label }))],
     axes: [{ ...axis, size: 26, grid: { show: false }, ...axes?.[0] },
       { ...axis, size: 52, values: (u, ticks) => ticks.map(shortened), ...axes?.[1] }],
     hooks: { ...hooks, setCursor: [(u) => onAt(u.cursor.idx ?? null)] },
@@ -111,6 +111,7 @@ function shortened(n) {
 function Legend({ spec, at }) {
   const values = spec.values ?? spec.data;
   const where = at === null ? spec.x.all : spec.x.text(values[0][at], at);
+  const shown = (n) => (at === null ? spec.series[n].total : values[n + 1][at] ?? 0);
   return html`
     <div class="legend" aria-live="polite">
       <span class="legend-where">${where}</span>
@@ -118,13 +119,13 @@ function Legend({ spec, at }) {
         ${spec.series.map((one, n) => html`
           <li>
             <span class="swatch" style=${{ background: one.color }}></span>${one.label}
-            <span class="value">
-              ${at !== null ? count(values[n + 1][at] ?? 0) : one.total === undefined ? "" : count(one.total)}
-            </span>
+            <span class="value">${shown(n) !== undefined && count(shown(n))}</span>
           </li>
         `)}
         ${(spec.marks ?? []).map((mark) => html`
-          <li><span class="swatch mark" style=${{ background: mark.color }}></span>${mark.label}</li>
+          <li>
+            <span class="swatch mark" style=${{ background: mark.color }}></span>${mark.label}
+          </li>
         `)}
       </ul>
     </div>
@@ -147,7 +148,9 @@ function Numbers({ title, spec }) {
           ${rows.map((x, position) => html`
             <tr>
               <th scope="row">${spec.x.text(x, position)}</th>
-              ${spec.series.map((one, n) => html`<td class="number">${count(values[n + 1][position] ?? 0)}</td>`)}
+              ${values.slice(1).map((column) => html`
+                <td class="number">${count(column[position] ?? 0)}</td>
+              `)}
             </tr>
           `)}
         </tbody>

@@ -11,7 +11,9 @@ export function ProblemNote({ problem }) {
       <strong>${title ?? "Error"}</strong>
       ${!told && html`<p>${detail || problem.message}</p>`}
       ${errors.length > 0 && html`
-        <ul>${errors.map((error) => html`<li><code>${error.path}</code> ${error.message}</li>`)}</ul>
+        <ul>
+          ${errors.map(({ path, message }) => html`<li><code>${path}</code> ${message}</li>`)}
+        </ul>
       `}
       <${Failures} failures=${failures} />
     </div>

@@ -6,6 +6,7 @@ import { draftOf, requestOf } from "./draft.js";
 import { html, useEffect, useRef, useState } from "./dom.js";
 import { compact, count, seconds, sum, words } from "./format.js";
 import { ProblemNote } from "./problem.js";
+import { Bar } from "./shapes.js";
 import { statusText } from "./status.js";
 
 const TOLD_PCT = 25;
@@ -68,7 +69,7 @@ function Entities({ made, planned }) {
             <span class="value">
               ${count(done)}${planned && html`<span class="of"> of ${count(planned[name])}</span>`}
             </span>
-            <span class="bar" aria-hidden="true"><span style=${{ width: `${100 * share}%` }}></span></span>
+            <${Bar} share=${share} />
           </li>
         `;
       })}

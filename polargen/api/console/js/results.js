@@ -6,6 +6,7 @@ import { Export } from "./export.js";
 import { useLoaded } from "./loaded.js";
 import { ProblemNote } from "./problem.js";
 import { Rows } from "./rows.js";
+import { Skeleton } from "./shapes.js";
 import { Tabs } from "./tabs.js";
 import { Verification } from "./verification.js";
 
@@ -18,7 +19,7 @@ export function Results({ job, onGone }) {
     if (tables.problem?.status === 409) onGone();
   }, [tables.problem]);
   if (tables.problem) return html`<${Gone} problem=${tables.problem} />`;
-  if (!tables.value) return html`<div class="skeleton" aria-hidden="true"><i></i><i></i><i></i></div>`;
+  if (!tables.value) return html`<${Skeleton} />`;
   return html`
     <${Tabs} label="Results" tabs=${TABS} chosen=${tab} onChoose=${setTab}>
       ${tab === "overview" && html`<${Charts} job=${job} />`}

@@ -3,8 +3,9 @@
 import { Dialog } from "./dialog.js";
 import { classes, html, useState } from "./dom.js";
 import { count, words } from "./format.js";
-import { ProblemNote } from "./problem.js";
 import { useLoaded } from "./loaded.js";
+import { ProblemNote } from "./problem.js";
+import { Skeleton } from "./shapes.js";
 
 const PAGE = 25;
 const NUMERIC = new Set(["key", "int", "float", "money", "money_total"]);
@@ -29,7 +30,9 @@ export function Rows({ jobId, tables }) {
           <label for="table">Table</label>
           <select id="table" value=${table} onChange=${(event) => choose(event.target.value)}>
             ${tables.map(({ name, rows }) => html`
-              <option value=${name} selected=${name === table}>${words(name)} (${count(rows)})</option>
+              <option value=${name} selected=${name === table}>
+                ${words(name)} (${count(rows)})
+              </option>
             `)}
           </select>
         </div>
@@ -42,7 +45,7 @@ export function Rows({ jobId, tables }) {
       ${fits && page.rows.length > 0 && html`
         <${Grid} page=${page} offset=${offset} busy=${loading} onShow=${setShown} />
       `}
-      ${!fits && !problem && html`<div class="skeleton" aria-hidden="true"><i></i><i></i><i></i></div>`}
+      ${!fits && !problem && html`<${Skeleton} />`}
       ${shown && html`<${Whole} page=${page} row=${shown} onClose=${() => setShown(null)} />`}
     </section>
   `;
@@ -58,7 +61,8 @@ function Pager({ offset, total, onMove }) {
     <div class="pager" role="group" aria-label="Pages">
       ${step(0, "First page", "«")} ${step(offset - PAGE, "Previous page", "‹")}
       <span aria-live="polite">
-        ${count(total ? offset + 1 : 0)} to ${count(Math.min(offset + PAGE, total))} of ${count(total)}
+        ${count(total ? offset + 1 : 0)} to ${count(Math.min(offset + PAGE, total))}
+        ${" of "}${count(total)}
       </span>
       ${step(offset + PAGE, "Next page", "›")} ${step(last, "Last page", "»")}
     </div>
@@ -83,9 +87,13 @@ function Grid({ page, offset, busy, onShow }) {
             <tr>
               <td>
                 <button class="quiet small" onClick=${() => onShow(row)}
-                  aria-label=${`Show all of row ${offset + position + 1}`}>${count(offset + position + 1)}</button>
+                  aria-label=${`Show all of row ${offset + position + 1}`}>
+                  ${count(offset + position + 1)}
+                </button>
               </td>
-              ${row.map((value, column) => html`<${Cell} value=${value} kind=${page.columns[column].kind} />`)}
+              ${row.map((value, column) => html`
+                <${Cell} value=${value} kind=${page.columns[column].kind} />
+              `)}
             </tr>
           `)}
         </tbody>
@@ -95,10 +103,11 @@ function Grid({ page, offset, busy, onShow }) {
 }
 
 function Cell({ value, kind }) {
-  if (value === null) return html`<td class=${classes("null", NUMERIC.has(kind) && "number")}>null</td>`;
+  const number = NUMERIC.has(kind) && "number";
+  if (value === null) return html`<td class=${classes("null", number)}>null</td>`;
   const text = textOf(value, kind);
   const cut = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-  return html`<td class=${NUMERIC.has(kind) ? "number" : ""}>${cut}</td>`;
+  return html`<td class=${classes(number)}>${cut}</td>`;
 }
 
 /** 2024-01-01T06:16:50.179249Z -> 2024-01-01 06:16:50; what is nested, as JSON. */

@@ -15,7 +15,9 @@ export function Safety({ config, toggle, onToggle, onDone }) {
     <button class="quiet safety" onClick=${() => setOpen(true)} aria-haspopup="dialog">
       <${Icon} name="lock" />
       <span class="environment">${toggle.environment}</span>
-      <span class="loads"><span class="long">Database </span>loads ${toggle.enabled ? "on" : "off"}</span>
+      <span class="loads">
+        <span class="long">Database </span>loads ${toggle.enabled ? "on" : "off"}
+      </span>
     </button>
     ${open && html`
       <${SafetyDialog} config=${config} toggle=${toggle} onToggle=${onToggle} onDone=${onDone}

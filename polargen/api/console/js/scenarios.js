@@ -65,7 +65,7 @@ function Makeup({ scenario }) {
           ${RATES.map(([key, text]) => html`
             <div>
               <dt>${words(text)}</dt>
-              <dd>${key === "branchRatio" ? percent(entityRates[key]) : count(entityRates[key])}</dd>
+              <dd>${(key === "branchRatio" ? percent : count)(entityRates[key])}</dd>
             </div>
           `)}
         </dl>
@@ -78,7 +78,9 @@ function Makeup({ scenario }) {
           <div><dt>Orders in Ramadan</dt><dd>×${timeSeries.ramadanWeight}</dd></div>
         </dl>
         <div class="anomalies">
-          <h4>Anomalies: ${percent(anomalyConfig.rate ?? anomalyRate)}, ${anomalyConfig.clustering}</h4>
+          <h2 class="minor">
+            Anomalies: ${percent(anomalyConfig.rate ?? anomalyRate)}, ${anomalyConfig.clustering}
+          </h2>
           <ul class="tags">
             ${anomalyConfig.types.map((type) => html`<li class="tag">${words(type)}</li>`)}
           </ul>

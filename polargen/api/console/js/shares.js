@@ -31,7 +31,7 @@ export function Shares({ shares, label }) {
   const known = Object.entries(shares).filter(([, share]) => share > 0);
   return html`
     <div class="shares">
-      <h4>${label}</h4>
+      <h2 class="minor">${label}</h2>
       <${ShareBar} shares=${shares} label=${label} />
       <ul>
         ${known.map(([name, share], position) => html`

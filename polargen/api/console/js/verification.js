@@ -5,13 +5,14 @@ import { count } from "./format.js";
 import { Icon } from "./icon.js";
 import { useLoaded } from "./loaded.js";
 import { ProblemNote } from "./problem.js";
+import { Skeleton } from "./shapes.js";
 
 export function Verification({ job }) {
   if (!job.result.verified) {
     return html`
       <p class="empty panel">
-        This run was not verified. Choose <b>Run again</b> and tick <b>Verify every rule</b>: the same
-        seed gives the same rows.
+        This run was not verified. Choose <b>Run again</b> and tick <b>Verify every rule</b>: the
+        same seed gives the same rows.
       </p>
     `;
   }
@@ -21,7 +22,7 @@ export function Verification({ job }) {
 function Report({ jobId }) {
   const { value: report, problem } = useLoaded(`/jobs/${jobId}/verification`);
   if (problem) return html`<${ProblemNote} problem=${problem} />`;
-  if (!report) return html`<div class="skeleton" aria-hidden="true"><i></i><i></i><i></i></div>`;
+  if (!report) return html`<${Skeleton} />`;
   const { rules } = report;
   const held = rules.filter((rule) => rule.breaches === 0).length;
   return html`

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -140,14 +140,11 @@ class _Sampler(threading.Thread):
         return max(children or self._peaks.values(), default=0)
 
 
-def measure(
-    command: Sequence[str], *, env: dict[str, str] | None = None, sample: bool = True
-) -> Usage:
+def measure(command: Sequence[str], *, sample: bool = True) -> Usage:
     """Run a command from the repository's root to its end.
 
     Args:
         command: program and arguments; its standard output is thrown away.
-        env: set on top of the environment.
         sample: watch its memory.
 
     Raises:
@@ -155,7 +152,7 @@ def measure(
     """
     with tempfile.TemporaryFile() as said:
         started = time.perf_counter()
-        process = _start(command, env, said)
+        process = _start(command, said)
         sampler = _Sampler(process.pid) if sample else None
         try:
             if sampler is not None:
@@ -178,13 +175,10 @@ def measure(
     return Usage(wall, cpu, sampler.tree_bytes, sampler.process_bytes)
 
 
-def _start(
-    command: Sequence[str], env: dict[str, str] | None, said: IO[bytes]
-) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         list(command),
         cwd=ROOT,
-        env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=said,
@@ -210,18 +204,35 @@ def written(folder: Path) -> Written:
 
 
 def measure_files(
-    command: Sequence[str], folder: Path, *, env: dict[str, str] | None = None
+    command: Sequence[str],
+    folder: Path,
+    *,
+    like: Written | None = None,
+    keep: Path | None = None,
 ) -> Run:
-    """Run a command that writes Parquet into a folder, count what it wrote and remove it.
+    """Run a command that writes into a folder, count what it wrote and remove it.
 
     Earlier writes are flushed first, so that the disk is as idle as for the run before.
+
+    Args:
+        command: program and arguments.
+        folder: that it writes into.
+        like: rows and cells, where the files are not Parquet.
+        keep: where to put the folder instead of removing it.
     """
     os.sync()
     try:
-        usage = measure(command, env=env)
-        return Run(usage, written(folder))
+        usage = measure(command)
+        found = written(folder) if like is None else replace(like, bytes=_size(folder))
+        if keep is not None:
+            folder.rename(keep)
+        return Run(usage, found)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def alternate(names: Sequence[str], times: int) -> Iterator[str]:

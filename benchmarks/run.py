@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import peers
 from polargen.errors import ConfigError, PolargenError
 
-FULL_ROWS, QUICK_ROWS = 40_000_000, 4_000_000
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PARTS = {
+    "whole": "whole runs to Parquet",
+    "text": "whole runs to CSV and NDJSON",
+    "sizes": "time and memory by size",
+    "load": "database loads",
+    "small": "small commands",
+    "parts": "generators, steps and sinks",
+    "rows": "orders rows of Faker and Mimesis",
+}
 
 
 @dataclass(frozen=True)
@@ -24,20 +34,34 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rows: of a whole run.
+        rows: of a whole run to Parquet; of one to text a quarter of them.
         runs: of each command.
+        sizes: rows of the runs that show how time and memory grow; 0 stands for ``rows``.
         blocks: of each kind, for the parts.
         peer_rows: that Faker and Mimesis make.
+        load_rows: of a database load.
     """
 
     rows: int
     runs: int
+    sizes: tuple[int, ...]
     blocks: int
     peer_rows: int
+    load_rows: int
 
 
-FULL = Effort(FULL_ROWS, runs=5, blocks=8, peer_rows=30_000)
-QUICK = Effort(QUICK_ROWS, runs=3, blocks=3, peer_rows=10_000)
+EFFORTS = {
+    "quick": Effort(4_000_000, 1, (1_000_000, 0), blocks=3, peer_rows=10_000, load_rows=500_000),
+    "bench": Effort(20_000_000, 3, (5_000_000, 0), blocks=8, peer_rows=30_000, load_rows=5_000_000),
+    "full": Effort(
+        40_000_000,
+        5,
+        (1_000_000, 10_000_000, 100_000_000, 300_000_000),
+        blocks=8,
+        peer_rows=30_000,
+        load_rows=5_000_000,
+    ),
+}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -47,13 +71,23 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Measure polargen and its peers; write Markdown and JSON.",
     )
     parser.add_argument(
-        "--quick", action="store_true", help=f"{QUICK_ROWS:,} rows, fewer runs; noisy"
+        "--effort",
+        choices=list(EFFORTS),
+        default="bench",
+        help="quick: shows that all works, too short for ratios; full: under an hour "
+        "[default: %(default)s]",
+    )
+    parser.add_argument("--rows", type=_count, metavar="N", help="of a whole run")
+    parser.add_argument("--load-rows", type=_count, metavar="N", help="of a database load")
+    parser.add_argument("--runs", type=_count, metavar="N", help="of each command")
+    parser.add_argument(
+        "--only",
+        choices=list(PARTS),
+        action="append",
+        help="measure this part alone; may be repeated [default: all]",
     )
     parser.add_argument(
-        "--rows", type=_count, metavar="N", help=f"of a whole run [default: {FULL_ROWS:,}]"
-    )
-    parser.add_argument(
-        "--runs", type=_count, metavar="N", help=f"of each command [default: {FULL.runs}]"
+        "--readme", action="store_true", help="write the ratios into README.md as well"
     )
     parser.add_argument(
         "--out",
@@ -83,30 +117,39 @@ def _count(text: str) -> int:
 
 def effort_of(options: argparse.Namespace) -> Effort:
     """Return what the command line asks for."""
-    base = QUICK if options.quick else FULL
-    return Effort(options.rows or base.rows, options.runs or base.runs, base.blocks, base.peer_rows)
+    base = EFFORTS[options.effort]
+    return replace(
+        base,
+        rows=options.rows or base.rows,
+        runs=options.runs or base.runs,
+        load_rows=options.load_rows or base.load_rows,
+    )
 
 
-def measure_all(effort: Effort, folder: Path) -> dict[str, Any]:
-    """Measure everything in turn; whole runs first, while the machine is as it was found."""
-    from benchmarks import engine, machine, rows, whole
+def measure_all(effort: Effort, parts: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Measure parts in turn; whole runs first, while the machine is as it was found."""
+    from benchmarks import engine, load, machine, rows, whole
 
+    def sizes() -> list[dict[str, Any]]:
+        return whole.measure_sizes([size or effort.rows for size in effort.sizes], folder, say)
+
+    measures: dict[str, Callable[[], Any]] = {
+        "whole": lambda: whole.measure_whole(effort.rows, effort.runs, folder, say),
+        "text": lambda: whole.measure_text(effort.rows // 4, effort.runs, folder, say),
+        "sizes": sizes,
+        "load": lambda: load.measure_load(effort.load_rows, effort.runs, folder, say),
+        "small": lambda: whole.measure_small(effort.runs, folder),
+        "parts": lambda: engine.measure_parts(effort.rows, effort.blocks, folder),
+        "rows": lambda: rows.measure_rows(effort.peer_rows, effort.runs),
+    }
     found: dict[str, Any] = {
-        "effort": vars(effort),
+        "effort": asdict(effort),
         "machine": machine.describe(folder),
         "versions": peers.versions(),
     }
-    say("whole runs")
-    found["whole"] = whole.measure_whole(effort.rows, effort.runs, folder, say)
-    say("memory")
-    sizes = (max(1, effort.rows // 4), effort.rows)
-    found["memory"] = whole.measure_memory(sizes, folder, say)
-    say("small commands")
-    found["small"] = whole.measure_small(effort.runs, folder)
-    say("generators, steps and sinks")
-    found["parts"] = engine.measure_parts(effort.rows, effort.blocks, folder)
-    say("orders rows of Faker and Mimesis")
-    found["rows"] = rows.measure_rows(effort.peer_rows, effort.runs)
+    for name in parts:
+        say(PARTS[name])
+        found[name] = measures[name]()
     return found
 
 
@@ -129,11 +172,13 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError(f"--work-dir: {options.work_dir} is no folder, make it first")
     effort = effort_of(options)
     with tempfile.TemporaryDirectory(prefix="polargen-bench-", dir=options.work_dir) as name:
-        found = measure_all(effort, Path(name).resolve())
+        found = measure_all(effort, options.only or list(PARTS), Path(name).resolve())
     options.out.mkdir(parents=True, exist_ok=True)
-    target = options.out / ("quick" if options.quick else "full")
+    target = options.out / options.effort
     target.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     target.with_suffix(".md").write_text(report.markdown(found), encoding="utf-8")
+    if options.readme:
+        report.write_readme(ROOT / "README.md", found)
     print(report.summary(found))
     say(f"written: {target}.md, {target}.json")
 
@@ -141,6 +186,7 @@ def run(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run and return the exit code."""
     options = parse(arguments)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile polargen anew
     try:
         run(options)
     except PolargenError as error:

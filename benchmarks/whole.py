@@ -1,24 +1,26 @@
-"""Whole runs as processes: polargen and tpchgen-cli in turn, memory, and small commands."""
+"""Whole runs as processes: polargen, tpchgen-cli and the floor in turn, and small commands."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, plans
-from benchmarks.measure import Run, Spread, alternate, measure, measure_files
+from benchmarks.floor import measure_floor
+from benchmarks.measure import Run, Spread, Written, alternate, measure, measure_files
 
-US, PEER = "polargen", peers.TPCHGEN
+US, PEER, FLOOR = "polargen", peers.TPCHGEN, "floor"
 WORKERS = 2
 RATIOS = ("rows_per_s", "cells_per_s", "cells_per_cpu_s", "bytes_per_s")  # higher is better
-_WARM_UP_SCALE = 0.01
+TEXT_PEERS = {"csv": (US, PEER, FLOOR), "json": (US, FLOOR)}  # tpchgen-cli writes no JSON
 
 Say = Callable[[str], None]
 
 
 def measure_whole(rows: int, runs: int, folder: Path, say: Say) -> dict[str, Any]:
-    """Run polargen and its peer in turn, with two workers, then with one.
+    """Write Parquet by polargen, its peer and the floor in turn, then with one worker.
 
     Args:
         rows: about how many each makes.
@@ -27,54 +29,108 @@ def measure_whole(rows: int, runs: int, folder: Path, say: Say) -> dict[str, Any
         say: told of each run.
 
     Returns:
-        by number of workers: the spread of every figure of both, and of the ratio of neighbours.
+        by number of workers: the spread of every figure of each, and of ratios of neighbours.
     """
-    multiplier, scale = plans.multiplier_for(rows), peers.scale_of(rows)
-    out = folder / "whole"
-    measure_files(plans.generate_command(1.0, out), out)
-    out.mkdir()
-    measure_files(peers.tpchgen_command(_WARM_UP_SCALE, WORKERS, out), out)
-    found: dict[str, Any] = {"multiplier": multiplier, "scale": scale}
-    for workers in (WORKERS, 1):
-        made: dict[str, list[Run]] = {US: [], PEER: []}
-        for name in alternate((US, PEER), runs):
-            if name == US:
-                command = plans.generate_command(multiplier, out, workers=workers)
-            else:
-                out.mkdir()
-                command = peers.tpchgen_command(scale, workers, out)
-            made[name].append(measure_files(command, out))
-            say(f"{name}, {workers} at work: {made[name][-1].usage.wall_s:.1f} s")
-        found[f"workers_{workers}"] = _compared(made)
+    bench = _Bench(rows, folder, say)
+    found: dict[str, Any] = {"multiplier": bench.multiplier, "scale": bench.scale}
+    found["workers_2"] = bench.compare("parquet", WORKERS, (US, PEER, FLOOR), runs)
+    found["workers_1"] = bench.compare("parquet", 1, (US, PEER), runs)
+    bench.clean()
     return found
 
 
+def measure_text(rows: int, runs: int, folder: Path, say: Say) -> dict[str, Any]:
+    """Write CSV and NDJSON, two workers each; see `measure_whole`."""
+    bench = _Bench(rows, folder, say)
+    found: dict[str, Any] = {"multiplier": bench.multiplier, "scale": bench.scale}
+    for name, makers in TEXT_PEERS.items():
+        found[name] = bench.compare(name, WORKERS, makers, runs)
+    bench.clean()
+    return found
+
+
+class _Bench:
+    """Runs of one size; a data set of that size stays for the floor."""
+
+    def __init__(self, rows: int, folder: Path, say: Say) -> None:
+        self.multiplier, self.scale = plans.multiplier_for(rows), peers.scale_of(rows)
+        self._out, self._dataset, self._say = folder / "whole", folder / "dataset", say
+        measure_files(plans.generate_command(1.0, self._out), self._out)
+        self._counted = {US: self._kept_dataset(), PEER: self._peer("parquet", WORKERS).written}
+
+    def compare(self, name: str, workers: int, makers: Sequence[str], runs: int) -> dict[str, Any]:
+        """Return the figures of a format's makers, which run in turn."""
+        made: dict[str, list[Run]] = {maker: [] for maker in makers}
+        run = {US: self._ours, PEER: self._peer, FLOOR: self._floor}
+        for maker in alternate(makers, runs):
+            made[maker].append(run[maker](name, workers))
+            wall = made[maker][-1].usage.wall_s
+            self._say(f"{name} by {maker}, {workers} at work: {wall:.1f} s")
+        return _compared(made)
+
+    def clean(self) -> None:
+        """Remove the data set."""
+        shutil.rmtree(self._dataset)
+
+    def _kept_dataset(self) -> Written:
+        command = plans.generate_command(self.multiplier, self._out, workers=WORKERS)
+        return measure_files(command, self._out, keep=self._dataset).written
+
+    def _ours(self, name: str, workers: int) -> Run:
+        command = plans.generate_command(
+            self.multiplier, self._out, workers=workers, format_name=name
+        )
+        return measure_files(command, self._out, like=self._like(US, name))
+
+    def _peer(self, name: str, workers: int) -> Run:
+        self._out.mkdir()
+        command = peers.tpchgen_command(self.scale, workers, self._out, name)
+        return measure_files(command, self._out, like=self._like(PEER, name))
+
+    def _floor(self, name: str, workers: int) -> Run:
+        return measure_floor(name, self._dataset, self._out, workers)
+
+    def _like(self, maker: str, name: str) -> Written | None:
+        """Return what the same run writes as Parquet; text is not counted by reading it."""
+        return None if name == "parquet" else self._counted[maker]
+
+
 def _compared(made: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    figures = {name: [run.figures() for run in runs] for name, runs in made.items()}
-    pairs = list(zip(figures[US], figures[PEER], strict=True))
+    figures = {maker: [run.figures() for run in runs] for maker, runs in made.items()}
     return {
-        **{name: _spreads(runs) for name, runs in figures.items()},
+        **{maker: _spreads(runs) for maker, runs in figures.items()},
         "ratios": {
-            key: Spread.of([ours[key] / theirs[key] for ours, theirs in pairs]).to_dict()
-            for key in RATIOS
+            maker: {key: _ratio(figures[US], runs, key) for key in (*RATIOS, "wall_s")}
+            for maker, runs in figures.items()
+            if maker != US
         },
     }
+
+
+def _ratio(
+    ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]], key: str
+) -> dict[str, Any]:
+    pairs = zip(ours, theirs, strict=True)
+    return Spread.of([mine[key] / other[key] for mine, other in pairs]).to_dict()
 
 
 def _spreads(runs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {key: Spread.of([run[key] for run in runs]).to_dict() for key in runs[0]}
 
 
-def measure_memory(sizes: Sequence[int], folder: Path, say: Say) -> list[dict[str, Any]]:
-    """Return rows and peak memory of runs of several sizes, two workers each."""
+def measure_sizes(sizes: Sequence[int], folder: Path, say: Say) -> list[dict[str, Any]]:
+    """Return rows, time and peak memory of runs of several sizes, two workers each."""
     found = []
     for rows in sizes:
-        out = folder / "memory"
+        out = folder / "sizes"
         command = plans.generate_command(plans.multiplier_for(rows), out, workers=WORKERS)
         run = measure_files(command, out)
         figures = run.figures()
-        say(f"memory at {run.written.rows:,} rows: {run.usage.process_bytes / 1e6:.0f} MB a worker")
-        keys = ("rows", "wall_s", "process_bytes", "tree_bytes")
+        say(
+            f"{run.written.rows:,} rows: {run.usage.wall_s:.1f} s, "
+            f"{run.usage.process_bytes / 1e6:.0f} MB a worker"
+        )
+        keys = ("rows", "wall_s", "cpu_s", "process_bytes", "tree_bytes")
         found.append({key: figures[key] for key in keys})
     return found
 

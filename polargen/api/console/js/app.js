@@ -16,7 +16,7 @@ import { TokenDialog } from "./token.js";
 
 const BUSY_MS = 2000;
 const IDLE_MS = 15000;
-const JOBS = 100;
+const JOBS = 40;
 
 function App() {
   const token = useToken();

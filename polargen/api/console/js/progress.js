@@ -36,6 +36,9 @@ export function Progress({ job }) {
         <div><dt>Time left</dt><dd>${left === null ? "not known yet" : seconds(left)}</dd></div>
         <div><dt>Blocks</dt><dd>${progress.currentBatch} of ${progress.totalBatches}</dd></div>
       </dl>
+      ${job.status === "queued" && html`
+        <p class="hint">It begins by itself once the runs before it have ended.</p>
+      `}
       <${Entities} made=${progress.recordsGenerated} planned=${planned} />
       <${Announcer} job=${job} />
     </section>

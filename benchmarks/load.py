@@ -1,0 +1,211 @@
+"""Loads of PostgreSQL: polargen, the floor, pgbench and psycopg in turn, on one fresh cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plans, ready, rowwise
+from benchmarks.measure import ROOT, Spread, alternate
+from benchmarks.server import SETTINGS, Cost, Server, running
+from polargen import embedded
+from polargen.database import SCHEMA
+from polargen.errors import RunError
+from polargen.schema import TABLES
+
+US, FLOOR, PGBENCH = "polargen", "psql, ready files", "pgbench -i"
+WORKERS = ready.COPIERS
+ROWWISE_SCHEMA = f"{SCHEMA}_rowwise"
+_ROWWISE_MULTIPLIER = 1.0
+_PGBENCH_ROWS_PER_SCALE = 100_011  # Source: pgbench -i: accounts, tellers, branches
+
+Say = Callable[[str], None]
+Figures = dict[str, float]
+
+
+def measure_load(rows: int, runs: int, folder: Path, say: Say) -> dict[str, Any]:
+    """Measure loads of about ``rows`` rows with all constraints, against the floor and peers.
+
+    Args:
+        rows: of polargen's load and its floor.
+        runs: of each.
+        folder: for cluster and ready files; must exist.
+        say: told of each run.
+
+    Returns:
+        the spread of every figure by loader, of stages, and of ratios of neighbours.
+    """
+    with running(folder / "home") as server:
+        bench = _Bench(server, plans.multiplier_for(rows), folder, say)
+        return bench.measure(runs)
+
+
+class _Bench:
+    """Measures on one server."""
+
+    def __init__(self, server: Server, multiplier: float, folder: Path, say: Say) -> None:
+        self._server, self._folder, self._say = server, folder, say
+        self._multiplier = multiplier
+        self._size: Figures = {}
+        self._stages: dict[str, list[Figures]] = {US: [], FLOOR: []}
+
+    def measure(self, runs: int) -> dict[str, Any]:
+        self._polargen()  # warm-up; and the rows of the floor
+        files = self._folder / "ready"
+        files.mkdir()
+        self._ready = ready.ReadyFiles(self._server, SCHEMA, files)
+        found = self._in_turn({US: self._polargen, FLOOR: self._floor}, runs)
+        unlogged = {US: lambda: self._polargen(unlogged=True), FLOOR: lambda: self._floor(True)}
+        aside = self._in_turn(unlogged, max(1, runs // 2))
+        for _ in range(max(1, runs // 2)):
+            self._staged()
+        self._server.calm(SCHEMA, ready.SCHEMA)
+        peers = self._in_turn({PGBENCH: self._pgbench}, runs)
+        peers |= self._rowwise(max(1, runs // 2))
+        return {
+            "version": self._server.version,
+            "settings": SETTINGS,
+            "multiplier": self._multiplier,
+            "workers": WORKERS,
+            "size": self._size,
+            "runs": {name: _spreads(figures) for name, figures in (found | peers).items()},
+            "unlogged": {name: _spreads(figures) for name, figures in aside.items()},
+            "stages": {name: _spreads(stages) for name, stages in self._stages.items()},
+            "ratios": self._ratios(found, aside, peers),
+        }
+
+    def _in_turn(
+        self, loaders: Mapping[str, Callable[[], Figures]], runs: int
+    ) -> dict[str, list[Figures]]:
+        found: dict[str, list[Figures]] = {name: [] for name in loaders}
+        for name in alternate(tuple(loaders), runs):
+            figures = loaders[name]()
+            found[name].append(figures)
+            self._say(f"{name}: {figures['wall_s']:.1f} s, CPU {figures['cpu_s']:.1f} s")
+        return found
+
+    def _polargen(self, unlogged: bool = False) -> Figures:
+        """Load by the command that a user types, checks on."""
+        self._server.calm(SCHEMA, ready.SCHEMA)
+        command = plans.load_command(self._multiplier, self._server.url, WORKERS, unlogged)
+        cost = self._run(command)
+        self._size = self._size or self._measured_size()
+        return self._rates(cost)
+
+    def _floor(self, unlogged: bool = False) -> Figures:
+        cost, stages = self._ready.load(unlogged)
+        if not unlogged:
+            self._stages[FLOOR].append(stages)
+        return self._rates(cost)
+
+    def _staged(self) -> None:
+        """Load once more with a clock at each stage; the program says no times by itself."""
+        self._server.calm(SCHEMA, ready.SCHEMA)
+        options = (self._server.url, str(self._multiplier), str(WORKERS))
+        said = self._output([sys.executable, "-m", "benchmarks.stages", *options])
+        self._stages[US].append(json.loads(said)["stages"])
+
+    def _pgbench(self) -> Figures:
+        scale = max(1, round(self._size["rows"] / _PGBENCH_ROWS_PER_SCALE))
+        program = str(embedded.programs() / "pgbench")
+        self._run([program, "-q", "-i", "-I", "d", self._server.url])
+        self._server.calm()
+        cost = self._run([program, "-q", "-i", "-s", str(scale), self._server.url])
+        size = "sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname ~ '^pgbench_[abt]'"
+        total = float(self._server.value(f"SELECT {size} AND relkind = 'r'"))
+        return _figures(cost, scale * _PGBENCH_ROWS_PER_SCALE, total)
+
+    def _rowwise(self, runs: int) -> dict[str, list[Figures]]:
+        """Return what psycopg needs for the rows of the default quarter."""
+        found: dict[str, list[Figures]] = {f"psycopg {how}": [] for how in rowwise.HOWS}
+        for how in alternate(rowwise.HOWS, runs):
+            self._server.calm(ROWWISE_SCHEMA)
+            url = self._server.url
+            self._run(plans.load_command(_ROWWISE_MULTIPLIER, url, 1, schema=ROWWISE_SCHEMA))
+            command = [sys.executable, "-m", "benchmarks.rowwise", how, url, ROWWISE_SCHEMA]
+            made: Figures = json.loads(self._output(command))
+            made |= {key: made[key.removesuffix("_per_s")] / made["wall_s"] for key in _RATES}
+            found[f"psycopg {how}"].append(made)
+            self._say(f"psycopg {how}: {made['rows_per_s']:,.0f} rows/s")
+        self._server.calm(ROWWISE_SCHEMA)
+        return found
+
+    def _ratios(
+        self,
+        found: Mapping[str, Sequence[Figures]],
+        aside: Mapping[str, Sequence[Figures]],
+        peers: Mapping[str, Sequence[Figures]],
+    ) -> dict[str, Any]:
+        def times(key: str, runs: Mapping[str, Sequence[Figures]]) -> dict[str, Any]:
+            pairs = zip(runs[US], runs[FLOOR], strict=True)
+            return Spread.of([ours[key] / floor[key] for ours, floor in pairs]).to_dict()
+
+        ours = _spreads(found[US])
+        return {
+            "floor": {"wall_s": times("wall_s", found), "cpu_s": times("cpu_s", found)},
+            "unlogged": {"wall_s": times("wall_s", aside), "cpu_s": times("cpu_s", aside)},
+            **{
+                name: {
+                    key: ours[key]["median"] / spread[key]["median"]
+                    for key in (*_RATES, "bytes_per_s")
+                    if key in spread
+                }
+                for name, spread in ((name, _spreads(runs)) for name, runs in peers.items())
+            },
+        }
+
+    def _run(self, command: Sequence[str]) -> Cost:
+        with self._server.measured() as found:
+            self._output(command)
+        return found[0]
+
+    def _output(self, command: Sequence[str]) -> str:
+        done = subprocess.run(
+            list(command),
+            cwd=ROOT,
+            env={**os.environ, **self._server.env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RunError(f"{' '.join(command)}: failed: {done.stderr.strip()[-2000:]}")
+        return done.stdout
+
+    def _measured_size(self) -> Figures:
+        """Return rows, cells and bytes with indexes of the loaded schema."""
+        counts = {
+            name: int(self._server.value(f"SELECT count(*) FROM {SCHEMA}.{name}"))
+            for name in TABLES
+        }
+        cells = sum(rows * len(TABLES[name].columns) for name, rows in counts.items())
+        total = self._server.value(
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+            f"WHERE relnamespace = '{SCHEMA}'::regnamespace AND relkind = 'r'"
+        )
+        return {"rows": sum(counts.values()), "cells": cells, "bytes": float(total)}
+
+    def _rates(self, cost: Cost) -> Figures:
+        return _figures(cost, self._size["rows"], self._size["bytes"], self._size["cells"])
+
+
+_RATES = ("rows_per_s", "cells_per_s")
+
+
+def _figures(cost: Cost, rows: float, size: float, cells: float | None = None) -> Figures:
+    found = {
+        **cost.figures(),
+        "rows_per_s": rows / cost.wall_s,
+        "bytes_per_s": size / cost.wall_s,
+    }
+    return found if cells is None else {**found, "cells_per_s": cells / cost.wall_s}
+
+
+def _spreads(runs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    return {key: Spread.of([run[key] for run in runs]).to_dict() for key in runs[0]}

@@ -192,7 +192,7 @@ def _makers(compared: Found, keys: Iterable[tuple[str, str, float, int]]) -> str
     lines = []
     for key, title, divisor, digits in keys:
         shown = [
-            spread(compared[name][key], digits, divisor) if compared[name].get(key) else ""
+            spread(compared[name][key], digits, divisor) if compared[name][key]["most"] else ""
             for name in makers
         ]
         ratios = [compared["ratios"][name].get(key) for name in others]

@@ -98,7 +98,7 @@ def run_recorded(
     try:
         result = orchestrator.execute()
     except (KeyboardInterrupt, Interrupted) as error:
-        said = str(error) or "stopped; the earlier data is as it was"
+        said = str(error).replace(" by Ctrl-C", "") or "stopped; the earlier data is as it was"
         end.write("cancelled", said, exit_code=Interrupted.exit_code)
         raise
     except PolargenError as error:

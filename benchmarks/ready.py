@@ -6,7 +6,6 @@ many sessions with the same settings; but each is a psql, and no row has to be m
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,11 @@ from pathlib import Path
 from benchmarks.server import Cost, Server
 from polargen import ddl
 from polargen.schema import TABLES, Table
+from polargen.sinks.staging import sessions
 
 SCHEMA = "mock_data_ready"
 COPIERS = 2  # as many as polargen has workers
-_SESSIONS = max(2, min(4, os.cpu_count() or 1))  # Source: polargen.sinks.staging
-_SETTINGS = ("maintenance_work_mem=128MB", "synchronous_commit=off")  # Source: as above
+_SETTINGS = ("maintenance_work_mem=128MB", "synchronous_commit=off")  # Source: sinks.staging
 _BINARY = "WITH (FORMAT binary)"
 
 
@@ -76,7 +75,7 @@ class ReadyFiles:
         _side_by_side(self._server, [_copies(parts) for parts in _even(self._parts)], COPIERS)
         clock.end("rows")
         largest = sorted(tables, key=self._size, reverse=True)
-        _side_by_side(self._server, [_own(table) for table in largest], _SESSIONS)
+        _side_by_side(self._server, [_own(table) for table in largest], sessions())
         clock.end("keys, checks and indexes")
         keys = {table.name: ddl.foreign_keys(SCHEMA, table, tables) for table in largest}
         psql(*(statement for found in keys.values() for _, statement in found), settings=_SETTINGS)
@@ -85,7 +84,7 @@ class ReadyFiles:
             for table in largest
             if keys[table.name]
         ]
-        _side_by_side(self._server, proofs, _SESSIONS)
+        _side_by_side(self._server, proofs, sessions())
         clock.end("foreign keys")
         return clock.seconds
 
@@ -140,6 +139,6 @@ def _own(table: Table) -> list[str]:
     ]
 
 
-def _side_by_side(server: Server, tasks: Sequence[Sequence[str]], sessions: int) -> None:
-    with ThreadPoolExecutor(sessions) as pool:
+def _side_by_side(server: Server, tasks: Sequence[Sequence[str]], at_once: int) -> None:
+    with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(lambda task: server.psql(*task, settings=_SETTINGS), tasks))

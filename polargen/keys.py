@@ -139,8 +139,7 @@ def uuid_bytes(table: str, numbers: I64) -> U8:
     Model: the low 62 bits are a permutation of the number (two rounds of multiply and xorshift),
     the high ones a hash of it; both depend on the table's name.
     """
-    tag = np.uint64(streams.name_key(0, f"uuid.{table}"))
-    low = (numbers.astype(np.uint64) ^ tag) & _LOW
+    low = (numbers.astype(np.uint64) ^ _tag(table)) & _LOW
     with np.errstate(over="ignore"):
         for factor in _FACTORS:
             low = (low * np.uint64(factor)) & _LOW
@@ -168,8 +167,12 @@ def uuid_numbers(table: str, uuids: U8 | I64) -> I64:
         for factor in reversed(_FACTORS):
             low = low ^ (low >> _HALF)  # half the bits: its own inverse
             low = (low * np.uint64(pow(factor, -1, 1 << _LOW_BITS))) & _LOW
-    tag = np.uint64(streams.name_key(0, f"uuid.{table}"))
-    return (low ^ (tag & _LOW)).view(np.int64)
+    return (low ^ (_tag(table) & _LOW)).view(np.int64)
+
+
+def _tag(table: str) -> np.uint64:
+    """Return what tells a table's numbers from another's before they are permuted."""
+    return np.uint64(streams.name_key(0, f"uuid.{table}"))
 
 
 def uuid_array(uuids: U8, mask: pa.Array | None = None) -> pa.Array:

@@ -169,11 +169,12 @@ def test_progress__goes_on_where_the_stream_broke(tab: Open, server: ApiServer) 
         window.fetch = async (url, options) => {
             const answer = await real(url, options);
             if (!String(url).includes("/events")) return answer;
-            let events = 0;
+            let text = "";
             const cut = new TransformStream({
                 transform(chunk, control) {
                     control.enqueue(chunk);
-                    if (new TextDecoder().decode(chunk).includes("data:")) control.terminate();
+                    text += new TextDecoder().decode(chunk);
+                    if (/data:[^]*\\n\\r?\\n/.test(text)) control.terminate();
                 },
             });
             return new Response(answer.body.pipeThrough(cut), answer);

@@ -94,7 +94,7 @@ def generate(**given: Any) -> None:
     note = _silent if request.quiet else output.note
     orchestrator = MockDataOrchestrator(resolved.config, run_options, scenario=profile)
     store = _written_down(orchestrator, note)
-    if store is not None and not request.quiet:
+    if store is not None and not request.quiet and not request.as_json:
         first = [*first, f"{orchestrator.job_id}, see polargen status"]
     with watching(request.quiet) as watch:
         result = run_recorded(store, orchestrator, listener(watch, first), note)

@@ -119,7 +119,7 @@ function Summary({ job }) {
     <dl class="figures summary">
       <div class="lead"><dt>Rows</dt><dd title=${count(rows)}>${compact(rows)}</dd></div>
       <div><dt>Took</dt><dd>${seconds(duration)}</dd></div>
-      <div><dt>Rows a second</dt><dd>${compact(Math.round(job.progress.throughput))}</dd></div>
+      <div><dt>Rows a second</dt><dd>${compact(Math.round(rows / Math.max(0.001, duration)))}</dd></div>
       ${result.bytes > 0 && html`<div><dt>Size</dt><dd>${bytes(result.bytes)}</dd></div>`}
       <div><dt>Verified</dt><dd>${result.verified ? "yes" : "not asked for"}</dd></div>
     </dl>

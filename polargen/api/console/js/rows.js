@@ -15,7 +15,7 @@ export function Rows({ jobId, tables }) {
   const [table, setTable] = useState("orders");
   const [offset, setOffset] = useState(0);
   const [shown, setShown] = useState(null);
-  const { value: page, problem, loading } = useLoaded(`/jobs/${jobId}/rows`, {
+  const { value: page, asked, problem, loading } = useLoaded(`/jobs/${jobId}/rows`, {
     table, offset, limit: PAGE,
   });
   const choose = (name) => {
@@ -43,7 +43,7 @@ export function Rows({ jobId, tables }) {
         <p class="empty">This table has no rows in this run.</p>
       `}
       ${fits && page.rows.length > 0 && html`
-        <${Grid} page=${page} offset=${offset} busy=${loading} onShow=${setShown} />
+        <${Grid} page=${page} offset=${asked.offset} busy=${loading} onShow=${setShown} />
       `}
       ${!fits && !problem && html`<${Skeleton} />`}
       ${shown && html`<${Whole} page=${page} row=${shown} onClose=${() => setShown(null)} />`}

@@ -1,7 +1,7 @@
 """One database load in this process, with the seconds of its stages.
 
-``python -m benchmarks.stages URL MULTIPLIER WORKERS`` prints JSON: seconds by stage, and the worker
-seconds of each part.
+``python -m benchmarks.stages URL MULTIPLIER WORKERS SINCE`` prints JSON: seconds by stage, and the
+worker seconds of each part. SINCE is the time when the process was started.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-
-import psutil  # type: ignore[import-untyped]
 
 from benchmarks.plans import config_of
 from polargen.database import Database
@@ -31,7 +29,7 @@ _ENDS = {
 def main() -> None:
     """Load and print JSON."""
     url, multiplier, workers = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-    since = psutil.Process().create_time()
+    since = float(sys.argv[4])
     ends: dict[str, float] = {}
 
     def hear(progress: Progress) -> None:

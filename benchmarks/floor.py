@@ -15,12 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import by_kind
 from benchmarks.engine import WORKER_ENV
 from benchmarks.measure import ROOT, Run, Usage, Written
 from polargen.columns import arrow_to_polars
@@ -28,9 +29,6 @@ from polargen.dataset import Dataset
 from polargen.errors import RunError
 from polargen.executors.memory import keep_freed_memory
 from polargen.schema import NESTED, Table
-from polargen.sinks import SinkSettings
-from polargen.sinks.files import HashedFile
-from polargen.sinks.parquet import ParquetEncoder
 from polargen.sinks.text import as_json, readable, readable_list
 
 _LEVEL = 1
@@ -149,11 +147,8 @@ def _frame(name: str, table: Table, rows: pa.Table) -> pl.DataFrame:
 
 
 def _by_kind(table: Table, rows: pa.Table, frame: pl.DataFrame, path: Path) -> None:
-    settings = SinkSettings("parquet", "", (table,), "zstd", _LEVEL)
     with path.open("wb", buffering=1 << 20) as file:
-        encoder = ParquetEncoder(table, cast(HashedFile, file), settings)
-        encoder.write(rows)
-        encoder.close()
+        by_kind.write(table, rows, file, _LEVEL)
 
 
 def _pyarrow(**options: Any) -> Write:

@@ -41,8 +41,9 @@ def generate_command(
     workers: int | None = None,
     check: bool = False,
     format_name: str = "parquet",
+    codec: str | None = None,
 ) -> list[str]:
-    """Return the command that writes the run, Parquet by zstd of level 1, text plain.
+    """Return the command that writes the run.
 
     Args:
         multiplier: of volume.
@@ -50,9 +51,13 @@ def generate_command(
         workers: None for polargen's own choice.
         check: run the quick checks of each block, as it does when not told otherwise.
         format_name: parquet, csv or json.
+        codec: None: zstd of level 1 for Parquet, none for text; otherwise of its default level.
     """
     options = f"{_RUN} --multiplier {multiplier:g} --format {format_name}"
-    options += " --compression zstd --compression-level 1" if format_name == "parquet" else ""
+    if codec is not None:
+        options += f" --compression {codec}"
+    elif format_name == "parquet":
+        options += " --compression zstd --compression-level 1"
     options += "" if workers is None else f" --workers {workers}"
     options += "" if check else " --no-check"
     return [sys.executable, "-m", "polargen", "generate", *options.split(), "-o", str(folder)]

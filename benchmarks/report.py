@@ -185,6 +185,34 @@ def _text(text: Found) -> list[str]:
     return parts
 
 
+def _codecs(codecs: Found) -> list[str]:
+    lines = []
+    for name, made in codecs.items():
+        rows_per_s, bytes_per_cell = (
+            {codec: figures[key]["median"] for codec, figures in made.items()}
+            for key in ("rows_per_s", "bytes_per_cell")
+        )
+        default = next(iter(made))
+        for codec in made:
+            lines.append(
+                (
+                    name,
+                    codec,
+                    f"{rows_per_s[codec] / rows_per_s[default]:.2f}",
+                    f"{bytes_per_cell[codec] / bytes_per_cell[default]:.2f}",
+                    f"{rows_per_s[codec] / 1e6:.2f}",
+                    f"{bytes_per_cell[codec]:.2f}",
+                )
+            )
+    head = ("format", "codec", "speed", "size", "million rows/s", "bytes a cell")
+    return [
+        "## Compression",
+        "Each codec with its default level, two workers; speed and size against the default "
+        "codec, the first of each format.",
+        table(head, lines),
+    ]
+
+
 def _makers(compared: Found, keys: Iterable[tuple[str, str, float, int]]) -> str:
     """Return a line a figure, a column a maker, and the ratios to each of the others."""
     makers = [name for name in compared if name != "ratios"]
@@ -312,6 +340,7 @@ def _rows(rows: Found) -> list[str]:
 _SECTIONS: Mapping[str, Callable[[Any], list[str]]] = {
     "whole": _whole,
     "text": _text,
+    "codecs": _codecs,
     "load": _load,
     "sizes": _sizes,
     "small": _small,

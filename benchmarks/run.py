@@ -21,6 +21,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PARTS = {
     "whole": "whole runs to Parquet",
     "text": "whole runs to CSV and NDJSON",
+    "codecs": "compression",
     "sizes": "time and memory by size",
     "load": "database loads",
     "small": "small commands",
@@ -34,7 +35,8 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rows: of a whole run to Parquet; of one to text a quarter of them.
+        rows: of a whole run to Parquet; of one to text a quarter of them, of one with another
+            codec an eighth.
         runs: of each command.
         sizes: rows of the runs that show how time and memory grow; 0 stands for ``rows``.
         blocks: of each kind, for the parts.
@@ -136,6 +138,7 @@ def measure_all(effort: Effort, parts: Sequence[str], folder: Path) -> dict[str,
     measures: dict[str, Callable[[], Any]] = {
         "whole": lambda: whole.measure_whole(effort.rows, effort.runs, folder, say),
         "text": lambda: whole.measure_text(effort.rows // 4, effort.runs, folder, say),
+        "codecs": lambda: whole.measure_codecs(effort.rows // 8, effort.runs, folder, say),
         "sizes": sizes,
         "load": lambda: load.measure_load(effort.load_rows, effort.runs, folder, say),
         "small": lambda: whole.measure_small(effort.runs, folder),

@@ -10,6 +10,8 @@ from typing import Any
 from benchmarks import peers, plans
 from benchmarks.floor import measure_floor
 from benchmarks.measure import Run, Spread, Written, alternate, measure, measure_files
+from polargen.sinks import SINKS
+from polargen.sinks.files import FileSink
 
 US, PEER, FLOOR = "polargen", peers.TPCHGEN, "floor"
 WORKERS = 2
@@ -132,6 +134,34 @@ def measure_sizes(sizes: Sequence[int], folder: Path, say: Say) -> list[dict[str
         )
         keys = ("rows", "wall_s", "cpu_s", "process_bytes", "tree_bytes")
         found.append({key: figures[key] for key in keys})
+    return found
+
+
+def measure_codecs(rows: int, runs: int, folder: Path, say: Say) -> dict[str, Any]:
+    """Return speed and size of each codec of each format, two workers, in turn.
+
+    Returns:
+        format -> codec -> rows_per_s and bytes_per_cell, the default codec first.
+    """
+    multiplier, out = plans.multiplier_for(rows), folder / "codecs"
+    command = plans.generate_command(multiplier, out, workers=WORKERS)
+    counted = measure_files(command, out).written
+    found: dict[str, Any] = {}
+    for name, sink in ((name, SINKS[name]) for name in ("parquet", *TEXT_PEERS)):
+        assert issubclass(sink, FileSink)
+        codecs = [codec or "none" for codec in sink.codecs]
+        made: dict[str, list[Run]] = {codec: [] for codec in codecs}
+        for codec in alternate(codecs, runs):
+            command = plans.generate_command(
+                multiplier, out, workers=WORKERS, format_name=name, codec=codec
+            )
+            made[codec].append(measure_files(command, out, like=counted))
+            say(f"{name} with {codec}: {made[codec][-1].usage.wall_s:.1f} s")
+        keys = ("rows_per_s", "bytes_per_cell")
+        found[name] = {
+            codec: {key: Spread.of([one.figures()[key] for one in done]).to_dict() for key in keys}
+            for codec, done in made.items()
+        }
     return found
 
 

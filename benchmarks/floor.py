@@ -29,7 +29,7 @@ from polargen.dataset import Dataset
 from polargen.errors import RunError
 from polargen.executors.memory import keep_freed_memory
 from polargen.schema import NESTED, Table
-from polargen.sinks.text import as_json, readable, readable_list
+from polargen.sinks.text import json_lists, readable
 
 _LEVEL = 1
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
@@ -141,7 +141,7 @@ def _frame(name: str, table: Table, rows: pa.Table) -> pl.DataFrame:
         return frame
     nested = [column for column in table.columns if column.kind in NESTED]
     return frame.with_columns(
-        as_json(readable_list(column, rows.column(column.name).combine_chunks())).alias(column.name)
+        json_lists(column, rows.column(column.name).combine_chunks()).alias(column.name)
         for column in nested
     )
 

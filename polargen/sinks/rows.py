@@ -7,7 +7,7 @@ import pyarrow as pa
 from polargen.keys import Keys
 from polargen.rekey import stored_rows
 from polargen.schema import NESTED, Column, Table
-from polargen.sinks.text import as_json, readable_list
+from polargen.sinks.text import json_lists
 
 
 def copy_rows(table: Table, rows: pa.Table, keys: Keys | None = None) -> pa.Table:
@@ -32,7 +32,7 @@ def _column(column: Column, array: pa.Array) -> pa.Array:
     if column.kind == "ints":
         return array.cast(pa.list_(pa.int16()))
     if column.kind in NESTED:
-        text = as_json(readable_list(column, array)).to_arrow()
+        text = json_lists(column, array).to_arrow()
         return _json(text.cast(pa.string()))
     if column.kind == "json":
         return _json(array.cast(pa.string()))

@@ -159,9 +159,9 @@ def readable(table: Table, rows: pa.Table, nested_as_json: bool) -> pl.DataFrame
     """
     columns = []
     for column in table.columns:
-        series = _readable(column, rows.column(column.name).combine_chunks())
-        if nested_as_json and column.kind in NESTED:
-            series = as_json(series)
+        array = rows.column(column.name).combine_chunks()
+        as_json = nested_as_json and column.kind in NESTED
+        series = json_lists(column, array) if as_json else _readable(column, array)
         columns.append(series.alias(column.name))
     return pl.DataFrame(columns)
 
@@ -191,19 +191,81 @@ def readable_list(column: Column, array: pa.Array) -> pl.Series:
         parts = zip(column.fields, items.flatten(), strict=True)
         fields = [_readable(field, part).alias(field.name) for field, part in parts]
         shown = pl.DataFrame(fields).to_struct("")
-    lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     offsets = np.zeros(len(array) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    np.cumsum(_lengths(array), out=offsets[1:])
     mask = array.is_null() if array.null_count else None
     lists = pa.LargeListArray.from_arrays(pa.array(offsets), shown.to_arrow(), mask=mask)
     return pl.Series(lists)
 
 
-def as_json(lists: pl.Series) -> pl.Series:
-    """Write each list as JSON text; the encoder takes structs, so wrap and unwrap."""
-    wrapped = lists.alias("x").to_frame().to_struct("x").struct.json_encode()
-    text = wrapped.str.strip_prefix('{"x":').str.strip_suffix("}")
-    return text if lists.null_count() == 0 else text.set(lists.is_null(), None)
+def json_lists(column: Column, array: pa.Array) -> pl.Series:
+    """Return each list of a nested column as JSON text.
+
+    The items of all lists are written at once, each with the bracket or comma that stands before
+    it and behind the last one the other bracket. A list's text is then a stretch of theirs.
+    """
+    items, lengths = array.flatten(), _lengths(array)
+    ends = np.cumsum(lengths)
+    filled = lengths > 0
+    before, after = np.zeros((2, len(items)), dtype=np.uint8)
+    before[(ends - lengths)[filled]] = 1
+    after[ends[filled] - 1] = 1
+    if column.kind == "structs":
+        parts = zip(column.fields, items.flatten(), strict=True)
+        forms, values = zip(*(_json_values(field, part) for field, part in parts), strict=True)
+        named = (f'"{field.name}":{form}' for field, form in zip(column.fields, forms, strict=True))
+        form = "{}{{" + ",".join(named) + "}}{}"
+    else:
+        form, only = _json_values(column, items)
+        form, values = "{}" + form + "{}", (only,)
+    texts = [pl.Series([",", "["]).gather(before), *values, pl.Series(["", "]"]).gather(after)]
+    frame = pl.DataFrame([text.alias(f"p{number}") for number, text in enumerate(texts)])
+    joined = frame.select(pl.format(form, *frame.columns)).to_series().to_arrow()
+    return _stretches(joined, ends, filled, array)
+
+
+def _stretches(joined: pa.Array, ends: Array, filled: Array, array: pa.Array) -> pl.Series:
+    """Return the text of the lists that end at ``ends`` of the items' texts."""
+    places = np.frombuffer(joined.buffers()[1] or bytes(8), dtype=np.int64)[joined.offset :]
+    offsets = np.concatenate([places[:1], places[ends]])
+    texts = pa.LargeStringArray.from_buffers(
+        len(ends), pa.py_buffer(offsets), joined.buffers()[2] or pa.py_buffer(b"")
+    )
+    series = pl.Series(texts)
+    if not filled.all():
+        series = series.set(pl.Series(~filled), "[]")
+    if array.null_count:
+        series = series.set(pl.Series(array.is_null()), None)
+    return series
+
+
+def _json_values(column: Column, array: pa.Array) -> tuple[str, pl.Series]:
+    """Return the values of a list's items as JSON, null among them, and how to show them."""
+    form = "{}"
+    if column.kind in ("enum", "enums", "label", "json"):
+        pool = _escaped(pl.Series(array.dictionary.cast(pa.string())))
+        texts = pool.gather(pl.Series(array.indices))
+    elif column.kind in ("instant", "date", "money", "money_total"):  # nothing to escape
+        texts, form = _readable(column, array), '"{}"'
+        if texts.null_count():
+            texts, form = texts.alias("x").to_frame().select(pl.format(form, "x")).to_series(), "{}"
+    elif column.kind in ("key", "int", "ints"):
+        texts = pl.Series(array).cast(pl.String)
+    else:
+        texts = _escaped(pl.Series(array))
+    return form, texts.fill_null("null") if texts.null_count() else texts
+
+
+def _escaped(values: pl.Series) -> pl.Series:
+    """Write values as JSON; the encoder takes structs, so wrap and unwrap."""
+    wrapped = values.alias("x").to_frame().to_struct("x").struct.json_encode()
+    return wrapped.str.strip_prefix('{"x":').str.strip_suffix("}")
+
+
+def _lengths(array: pa.Array) -> Array:
+    """Return the number of items of each list, 0 for null."""
+    lengths: Array = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    return lengths
 
 
 def _pooled(array: pa.Array) -> pl.Series:

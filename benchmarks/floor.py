@@ -8,6 +8,7 @@ block of it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -29,8 +30,11 @@ from polargen.dataset import Dataset
 from polargen.errors import RunError
 from polargen.executors.memory import keep_freed_memory
 from polargen.schema import NESTED, Table
+from polargen.sinks import SinkSettings
+from polargen.sinks.parquet import ParquetEncoder
 from polargen.sinks.text import json_lists, readable
 
+OWN = "own"  # Parquet by polargen's encoder alone
 _LEVEL = 1
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _STEP_ROWS = 16_384
@@ -43,7 +47,7 @@ def measure_floor(name: str, dataset: Path, out: Path, workers: int) -> Run:
     """Write a data set's frames by ``workers`` processes side by side.
 
     Args:
-        name: of the format.
+        name: of the format, or `OWN`.
         dataset: Parquet, made by polargen.
         out: for the files, each of which is removed at once; must not exist.
         workers: processes.
@@ -151,6 +155,14 @@ def _by_kind(table: Table, rows: pa.Table, frame: pl.DataFrame, path: Path) -> N
         by_kind.write(table, rows, file, _LEVEL)
 
 
+def _own(table: Table, rows: pa.Table, frame: pl.DataFrame, path: Path) -> None:
+    settings = SinkSettings("parquet", "", (table,), "zstd", _LEVEL)
+    with path.open("wb", buffering=1 << 20) as file:
+        encoder = ParquetEncoder(table, cast(io.RawIOBase, file), settings)
+        encoder.write(rows)
+        encoder.close()
+
+
 def _pyarrow(**options: Any) -> Write:
     def write(table: Table, rows: pa.Table, frame: pl.DataFrame, path: Path) -> None:
         pq.write_table(rows, path, compression="zstd", compression_level=_LEVEL, **options)
@@ -191,6 +203,7 @@ WRITERS: dict[str, dict[str, Write]] = {
         ),
         "polars": _polars,
     },
+    OWN: {"polargen": _own},
     "csv": {"polars": _polars_csv, "polars, days and instants as text": _table_csv},
     "json": {"polars": _polars_json, "polars, days and instants as text": _table_json},
 }

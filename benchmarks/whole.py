@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, plans
-from benchmarks.floor import measure_floor
+from benchmarks.floor import OWN, measure_floor
 from benchmarks.measure import Run, Spread, Written, alternate, measure, measure_files
 from polargen.sinks import SINKS
 from polargen.sinks.files import FileSink
 
-US, PEER, FLOOR = "polargen", peers.TPCHGEN, "floor"
+US, PEER, FLOOR, ENCODER = "polargen", peers.TPCHGEN, "floor", "its encoder alone"
 WORKERS = 2
 RATIOS = ("rows_per_s", "cells_per_s", "cells_per_cpu_s", "bytes_per_s")  # higher is better
 TEXT_PEERS = {"csv": (US, PEER, FLOOR), "json": (US, FLOOR)}  # tpchgen-cli writes no JSON
@@ -35,7 +35,7 @@ def measure_whole(rows: int, runs: int, folder: Path, say: Say) -> dict[str, Any
     """
     bench = _Bench(rows, folder, say)
     found: dict[str, Any] = {"multiplier": bench.multiplier, "scale": bench.scale}
-    found["workers_2"] = bench.compare("parquet", WORKERS, (US, PEER, FLOOR), runs)
+    found["workers_2"] = bench.compare("parquet", WORKERS, (US, PEER, FLOOR, ENCODER), runs)
     found["workers_1"] = bench.compare("parquet", 1, (US, PEER), runs)
     bench.clean()
     return found
@@ -63,7 +63,7 @@ class _Bench:
     def compare(self, name: str, workers: int, makers: Sequence[str], runs: int) -> dict[str, Any]:
         """Return the figures of a format's makers, which run in turn."""
         made: dict[str, list[Run]] = {maker: [] for maker in makers}
-        run = {US: self._ours, PEER: self._peer, FLOOR: self._floor}
+        run = {US: self._ours, PEER: self._peer, FLOOR: self._floor, ENCODER: self._encoder}
         for maker in alternate(makers, runs):
             made[maker].append(run[maker](name, workers))
             wall = made[maker][-1].usage.wall_s
@@ -91,6 +91,9 @@ class _Bench:
 
     def _floor(self, name: str, workers: int) -> Run:
         return measure_floor(name, self._dataset, self._out, workers)
+
+    def _encoder(self, name: str, workers: int) -> Run:
+        return measure_floor(OWN, self._dataset, self._out, workers)
 
     def _like(self, maker: str, name: str) -> Written | None:
         """Return what the same run writes as Parquet; text is not counted by reading it."""

@@ -35,6 +35,7 @@ from polargen.executors import (
     LocalExecutor,
     WorkSettings,
     groups_of,
+    joined_blocks,
 )
 from polargen.generators import all_tables
 from polargen.generators.totals import Totals
@@ -56,8 +57,6 @@ from polargen.sinks.postgres import PostgresSink, make_claim
 
 SMALL_RUN_ROWS = 400_000  # below this, starting workers costs more than it brings
 MOST_DATABASE_RECORDS = 10_000_000  # rows of one table that a database gets unasked
-ENOUGH_GROUPS = 64  # with more blocks of orders than that, neighbours share files ...
-MOST_BLOCKS_PER_GROUP = 8  # ... up to so many, so that no worker waits long for the last one
 
 
 __all__ = ["GenerationResult", "MockDataOrchestrator", "RunOptions", "planned_rows"]
@@ -213,10 +212,10 @@ class MockDataOrchestrator:
             raise ConfigError(
                 f"--tables: {', '.join(unknown)} is unknown, must be of {', '.join(known)}"
             )
-        orders = sum(block.kind == "orders" for block in blocks_of(plan))
-        joined = max(1, min(orders // ENOUGH_GROUPS, MOST_BLOCKS_PER_GROUP))
+        joined = joined_blocks(plan)
         if options.target_file_size_bytes is not None:
             largest = max(expected.bytes.values(), default=0)
+            orders = sum(block.kind == "orders" for block in blocks_of(plan))
             joined = max(1, options.target_file_size_bytes * orders // max(largest, 1))
         return WorkSettings(
             plan=plan,

@@ -20,7 +20,7 @@ from polargen.blocks import (
     order_indices,
 )
 from polargen.config import MockGeneratorConfig
-from polargen.executors import groups_of
+from polargen.executors import groups_of, joined_blocks
 from polargen.generators.labels import Labels
 from polargen.plan import Plan, make_plan
 from polargen.scenario import ScenarioProfile
@@ -200,3 +200,21 @@ def test_groups__hold_every_block_once_in_order(run: Run, joined: int) -> None:
         assert len(kinds & {"orders", "masters"}) == len(kinds) or not kinds & {"orders", "masters"}
         if kinds == {"orders"}:
             assert len(group) <= joined
+
+
+def test_joined_blocks__are_more_in_large_runs_only(run: Run) -> None:
+    assert joined_blocks(run[0]) == 1
+
+
+@pytest.mark.parametrize(("multiplier", "joined"), [(500.0, 1), (1000.0, 2), (9000.0, 8)])
+def test_joined_blocks__leave_enough_groups(multiplier: float, joined: int) -> None:
+    config = MockGeneratorConfig(
+        start_date=date(2024, 1, 1),
+        end_date=date(2024, 3, 31),
+        seed=5,
+        volume_multiplier=multiplier,
+    )
+    plan = make_plan(config, ScenarioProfile(name="test"))
+    assert joined_blocks(plan) == joined
+    orders = [group for group in groups_of(plan, joined) if group[0].kind == "orders"]
+    assert len(orders) >= 64

@@ -7,7 +7,14 @@ of this machine; another engine can take the same tasks, which need nothing but 
 from __future__ import annotations
 
 from polargen.executors.local import LocalExecutor
-from polargen.executors.work import BlockResult, GroupResult, WorkSettings, groups_of, run_group
+from polargen.executors.work import (
+    BlockResult,
+    GroupResult,
+    WorkSettings,
+    groups_of,
+    joined_blocks,
+    run_group,
+)
 
 __all__ = [
     "BlockResult",
@@ -15,5 +22,6 @@ __all__ = [
     "LocalExecutor",
     "WorkSettings",
     "groups_of",
+    "joined_blocks",
     "run_group",
 ]

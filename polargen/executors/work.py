@@ -36,6 +36,9 @@ from polargen.schema import Table
 from polargen.schema.service import ANOMALY_LABELS
 from polargen.sinks import PartRecord, SinkSettings
 
+_ENOUGH_GROUPS = 64
+_MOST_JOINED = 8
+
 
 @dataclass(frozen=True)
 class WorkSettings:
@@ -120,6 +123,16 @@ class GroupResult:
         )
         totals = None if extra["totals"] is None else PackedTotals.from_json(extra["totals"])
         return cls(group, parts, blocks, totals, extra["seconds"])
+
+
+def joined_blocks(plan: Plan) -> int:
+    """Return how many neighbouring blocks of orders share files where no size is asked for.
+
+    Mostly one. A large run joins more, which makes fewer files; it still has so many groups that
+    no worker waits long for the last one of another.
+    """
+    orders = sum(block.kind == "orders" for block in blocks_of(plan))
+    return max(1, min(orders // _ENOUGH_GROUPS, _MOST_JOINED))
 
 
 def groups_of(plan: Plan, blocks_per_group: int = 1) -> tuple[tuple[Block, ...], ...]:

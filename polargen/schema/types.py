@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Column:
         """Return the code of an enumeration's value."""
         return self.values.index(value)
 
-    @property
+    @cached_property
     def arrow_type(self) -> pa.DataType:
         """Arrow type in frames and files."""
         import pyarrow as pa
@@ -154,7 +155,7 @@ class Table:
         own = column.name == self.primary_key
         return own or column.references is not None or column.references_by is not None
 
-    @property
+    @cached_property
     def arrow_schema(self) -> pa.Schema:
         """Arrow schema of the table's frames and files."""
         import pyarrow as pa

@@ -167,31 +167,29 @@ def to_arrow(column: Column, values: Values, where: str) -> pa.Array:
     Raises:
         TypeError: the values have another dtype than declared; nothing is cast.
     """
-    mask = None
+    valid = None
     if isinstance(values, Nullable):
         if not column.nullable:
             raise TypeError(f"{where}.{column.name} is not declared nullable")
-        mask, values = ~values.valid, values.values
+        valid, values = values.valid, values.values
     if isinstance(values, Nested):
-        if mask is not None:
+        if valid is not None:
             raise TypeError(f"{where}.{column.name}: a list is empty, never null")
         return _nested(column, values, where)
     if isinstance(values, Gather):
-        return _gathered(column, values, mask)
+        return _gathered(column, values, valid)
     if isinstance(values, pa.Array):
-        return _text(column, values, mask)
+        return _text(column, values, valid)
     expected = _NUMPY.get(column.kind)
     if expected is None or values.dtype != expected:
         raise TypeError(f"{where}.{column.name} is {values.dtype}, declared {column.kind}")
     if column.kind in ("money", "money_total"):
-        return _decimal(values, mask, column.arrow_type)
+        return _fixed(column.arrow_type, _decimal_words(values), valid)
     if column.kind == "enum":
-        codes = pa.array(values, mask=mask)
-        return pa.DictionaryArray.from_arrays(codes, enum_labels(column.values))
-    array = pa.array(values, mask=mask)
-    if column.kind in ("instant", "date"):
-        return array.view(column.arrow_type)
-    return array
+        return _coded(_fixed(pa.uint8(), values, valid), enum_labels(column.values))
+    if column.kind == "bool":
+        return _fixed(column.arrow_type, np.packbits(values, bitorder="little"), valid, len(values))
+    return _fixed(column.arrow_type, values, valid)
 
 
 def arrow_to_polars(table: Table, arrow: pa.Table) -> pl.DataFrame:
@@ -264,32 +262,44 @@ def enum_labels(values: tuple[str, ...]) -> pa.Array:
     return pa.array(values, type=pa.string())
 
 
-def _decimal(cents: Array, mask: Array | None, dtype: pa.DataType) -> pa.Array:
+def _fixed(
+    dtype: pa.DataType, values: Array, valid: Array | None, rows: int | None = None
+) -> pa.Array:
+    """Wrap values as they lie in memory; `pa.array` would go through them one by one for a mask."""
+    validity = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(dtype, len(values) if rows is None else rows, [validity, data])
+
+
+def _coded(codes: pa.Array, labels: pa.Array) -> pa.Array:
+    """Return codes with what they stand for; generators never give a code beyond the labels."""
+    return pa.DictionaryArray.from_arrays(codes, labels, safe=False)
+
+
+def _decimal_words(cents: Array) -> Array:
     words = np.empty((len(cents), 2), dtype=np.int64)
     words[:, 0] = cents
     np.right_shift(cents, 63, out=words[:, 1])
-    validity = None if mask is None else pa.py_buffer(np.packbits(~mask, bitorder="little"))
-    return pa.Array.from_buffers(dtype, len(cents), [validity, pa.py_buffer(words)])
+    return words
 
 
-def _gathered(column: Column, values: Gather, mask: Array | None) -> pa.Array:
-    if column.kind == "text":
-        return values.pool.take(pa.array(values.index, mask=mask))
+def _gathered(column: Column, values: Gather, valid: Array | None) -> pa.Array:
     if values.index.dtype != np.int32:
         raise TypeError(f"{column.name}: a gather's index must be int32")
-    return pa.DictionaryArray.from_arrays(pa.array(values.index, mask=mask), values.pool)
+    index = _fixed(pa.int32(), values.index, valid)
+    return values.pool.take(index) if column.kind == "text" else _coded(index, values.pool)
 
 
-def _text(column: Column, values: pa.Array, mask: Array | None) -> pa.Array:
+def _text(column: Column, values: pa.Array, valid: Array | None) -> pa.Array:
     if column.kind in ("label", "json"):
         coded = values.dictionary_encode()
         index = coded.indices.cast(pa.int32())
-        if mask is not None:
-            index = pc.if_else(pa.array(mask), pa.scalar(None, pa.int32()), index)
+        if valid is not None:
+            index = pc.if_else(pa.array(valid), index, pa.scalar(None, pa.int32()))
         return pa.DictionaryArray.from_arrays(index, coded.dictionary)
-    if mask is None:
+    if valid is None:
         return values
-    return pc.if_else(pa.array(mask), pa.scalar(None, pa.string()), values)
+    return pc.if_else(pa.array(valid), values, pa.scalar(None, pa.string()))
 
 
 def _nested(column: Column, values: Nested, where: str) -> pa.Array:
@@ -305,7 +315,7 @@ def _nested(column: Column, values: Nested, where: str) -> pa.Array:
     if not isinstance(item, np.ndarray) or item.dtype != _NUMPY[column.kind]:
         raise TypeError(f"{where}.{column.name}: wrong dtype of the items")
     if column.kind == "enums":
-        coded = pa.DictionaryArray.from_arrays(pa.array(item), enum_labels(column.values))
+        coded = _coded(pa.array(item), enum_labels(column.values))
         return pa.ListArray.from_arrays(offsets, coded)
     return pa.ListArray.from_arrays(offsets, pa.array(item))
 

@@ -97,7 +97,10 @@ def _validity(state: Any, array: pa.Array) -> Array | None:
     if array.null_count == 0:
         state.update(b"\0")
         return None
-    valid: Array = array.is_valid().to_numpy(zero_copy_only=False)
+    bits = np.frombuffer(array.buffers()[0], dtype=np.uint8)[array.offset // 8 :]
+    skipped = array.offset % 8
+    spread = np.unpackbits(bits, count=skipped + len(array), bitorder="little")
+    valid: Array = spread[skipped:].view(np.bool_)
     state.update(b"\1")
     state.update(np.packbits(valid))
     return valid
@@ -123,7 +126,8 @@ def _raw(array: pa.Array, dtype: Any) -> Array:
 def _zeroed(values: Array, valid: Array) -> Array:
     if values.dtype.kind == "f":
         return np.where(valid, values, 0.0)
-    return np.asarray(values * valid)  # five times as fast as a choice
+    # Half the time of a product with bool, and less than a choice.
+    return np.multiply(values, valid.view(np.uint8), dtype=values.dtype, casting="unsafe")
 
 
 def _codes(state: Any, column: Column, array: pa.Array, valid: Array | None) -> None:

@@ -9,9 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from polargen.blocks import BlockContext
-from polargen.columns import Array, Frame, Nullable, enum_labels, to_arrow
+from polargen.calendar import US_PER_DAY
+from polargen.columns import Array, Frame, Nullable, enum_labels, fixed_text, string_array, to_arrow
 from polargen.schema import TABLES, Column
 from polargen.schema.service import ANOMALY_LABELS, ANOMALY_TYPES, ENTITY_TYPES, SEVERITIES
+
+_CLOCK_AT = (11, 12, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25)  # figures of HH:MM:SS.ffffff
 
 
 @dataclass
@@ -110,9 +113,25 @@ def as_text(column: Column | None, values: Array | Nullable | pa.Array | None, n
         mask = ~values.valid if isinstance(values, Nullable) else None
         index = pa.array(np.asarray(codes, dtype=np.int32), mask=mask)
         return enum_labels(column.values).take(index)
+    if column.kind == "instant":
+        valid = values.valid if isinstance(values, Nullable) else np.ones(n, dtype=bool)
+        us = values.values if isinstance(values, Nullable) else values
+        shown = _instants(np.where(valid, us, 0))
+        return shown if valid.all() else pc.if_else(pa.array(valid), shown, None)
     nullable = Column(column.name, column.kind, "", nullable=True, values=column.values)
     array = to_arrow(nullable, values, "label")
-    if column.kind == "instant":
-        plain = array.cast(pa.timestamp("us"))
-        return pc.strftime(plain, format="%Y-%m-%dT%H:%M:%SZ").cast(pa.string())
     return array.cast(pa.string())
+
+
+def _instants(us: Array) -> pa.Array:
+    """Write instants by their figures; a cast to text takes ten times as long."""
+    day = us // US_PER_DAY
+    minute, rest_us = np.divmod(us - day * US_PER_DAY, 60_000_000)
+    clock = (minute // 60 * 100 + minute % 60) * 100_000_000 + rest_us  # HHMMSSffffff
+    distinct, place = np.unique(day, return_inverse=True)
+    dates = np.datetime_as_string(distinct.astype("datetime64[D]")).astype("S10")
+    text = np.tile(np.frombuffer(b"0000-00-00T00:00:00.000000Z", dtype=np.uint8), (len(us), 1))
+    text[:, :10] = dates.view(np.uint8).reshape(-1, 10)[place]
+    figures = np.frombuffer(fixed_text("", clock, 12).buffers()[2], dtype=np.uint8)
+    text[:, _CLOCK_AT] = figures.reshape(-1, 12)
+    return string_array(text)

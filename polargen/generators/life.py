@@ -67,6 +67,10 @@ class Life:
         """Return a copy whose arrays can be changed."""
         return Life(**{item.name: getattr(self, item.name).copy() for item in fields(self)})
 
+    def take(self, at: np.ndarray) -> Life:
+        """Return the lives of orders ``at``."""
+        return Life(**{item.name: getattr(self, item.name)[..., at] for item in fields(self)})
+
 
 @dataclass(frozen=True)
 class Slots:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polargen.anomalies import CODE
+from polargen.anomalies import CODE, NO_ANOMALY
 from polargen.blocks import BlockContext
 from polargen.columns import Array, Nullable
 from polargen.draw import U8
@@ -24,11 +24,13 @@ def add_labels(ctx: BlockContext, book: Book) -> None:
     if not ctx.plan.anomaly_types:
         return
     befallen, placing = book.befallen, book.placing
-    severity, event = _severity(book), _event_us(ctx, book)
-    before = _shown(ctx, placing, befallen.base_life, befallen.base_paying)
-    after = _shown(ctx, placing, befallen.life, befallen.paying)
+    severity = _severity(book)
+    rows = np.flatnonzero(befallen.anomaly != NO_ANOMALY)
+    event = _event_us(ctx, book, rows)
+    before = _shown(ctx, placing, befallen.base_life, befallen.base_paying, rows)
+    after = _shown(ctx, placing, befallen.life, befallen.paying, rows)
     for kind in _TYPES:
-        mine = befallen.anomaly == CODE[kind]
+        mine = befallen.anomaly[rows] == CODE[kind]
         if not mine.any():
             continue
         unchanged = mine.copy()
@@ -42,17 +44,17 @@ def add_labels(ctx: BlockContext, book: Book) -> None:
                 kind,
                 "shipments" if moved else "orders",
                 name,
-                placing.order_id[at],
+                placing.order_id[rows[at]],
                 _take(was, at),
                 _take(now, at),
-                severity[at],
+                severity[rows[at]],
                 event[at],
-                befallen.cluster[at],
+                befallen.cluster[rows[at]],
             )
         # An order that waited and shows it nowhere is labelled as a whole.
         at = np.flatnonzero(unchanged)
-        ctx.labels.add(kind, "orders", None, placing.order_id[at], None, None, severity[at],
-                       event[at], befallen.cluster[at])  # fmt: skip
+        ctx.labels.add(kind, "orders", None, placing.order_id[rows[at]], None, None,
+                       severity[rows[at]], event[at], befallen.cluster[rows[at]])  # fmt: skip
     at = np.arange(placing.base, len(placing))
     ctx.labels.add(
         "duplicate_orders",
@@ -71,22 +73,23 @@ def add_labels(ctx: BlockContext, book: Book) -> None:
 
 
 def _shown(
-    ctx: BlockContext, placing: Placing, life: Life, paying: Paying
+    ctx: BlockContext, placing: Placing, life: Life, paying: Paying, rows: Array
 ) -> dict[str, Array | Nullable]:
-    """Return the fields of orders (and their shipments) that an anomaly can change."""
+    """Return the fields of orders ``rows`` (and their shipments) that an anomaly can change."""
     from polargen.generators.orders import days_overdue, updated_us
 
+    life, paying = life.take(rows), paying.take(rows)
     cancelled = life.status == CANCELLED
     return {
         "status": life.status,
         "payment_status": paying.status,
         "paid_at": Nullable(paying.last_us, happened(paying.last_us)),
-        "days_overdue": days_overdue(placing, paying, ctx.plan.last_day),
+        "days_overdue": days_overdue(placing.due[rows], paying, ctx.plan.last_day),
         "cancellation_reason": Nullable(
             np.where(cancelled, life.reason, 0).astype(np.uint8), cancelled
         ),
         "cancelled_at": Nullable(life.cancelled_us, cancelled),
-        "updated_at": updated_us(placing, life, paying),
+        "updated_at": updated_us(placing.order_us[rows], life, paying),
         "scheduled_delivery_date": life.scheduled,
     }
 
@@ -113,11 +116,12 @@ def _severity(book: Book) -> U8:
     return np.where(lost, HIGH, level).astype(np.uint8)
 
 
-def _event_us(ctx: BlockContext, book: Book) -> Array:
+def _event_us(ctx: BlockContext, book: Book, rows: Array) -> Array:
     """Return when an anomaly befell: the missed due day or promise, or the cancellation."""
-    days, placing, life = book.market.days, book.placing, book.life
-    late_payment = book.befallen.anomaly == CODE["payment_delay"]
-    missed = np.where(late_payment, placing.due, placing.promise) + 1
+    days, placing = book.market.days, book.placing
+    late_payment = book.befallen.anomaly[rows] == CODE["payment_delay"]
+    missed = np.where(late_payment, placing.due[rows], placing.promise[rows]) + 1
     us = np.minimum(days.midnight[missed - days.first], ctx.plan.as_of_us - 1)
-    us = np.maximum(us, placing.order_us)
-    return np.where(happened(life.cancelled_us), life.cancelled_us, us)
+    us = np.maximum(us, placing.order_us[rows])
+    cancelled_us = book.life.cancelled_us[rows]
+    return np.where(happened(cancelled_us), cancelled_us, us)

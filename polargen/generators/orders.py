@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from polargen.blocks import BlockContext
 from polargen.columns import Array, Frame, Gather, Nested, Nullable, fixed_text
-from polargen.draw import I64, choose
+from polargen.draw import I32, I64, choose
 from polargen.generators import basket as baskets
 from polargen.generators import market as markets
 from polargen.generators import order_labels
@@ -115,7 +115,7 @@ def _orders(ctx: BlockContext, book: Book) -> Frame:
             "tax_total": basket.tax_total,
             "grand_total": basket.grand_total,
             "paid_at": Nullable(paying.last_us, happened(paying.last_us)),
-            "days_overdue": days_overdue(placing, paying, ctx.plan.last_day),
+            "days_overdue": days_overdue(placing.due, paying, ctx.plan.last_day),
             "cancellation_reason": Nullable(np.where(cancelled, life.reason, 0).astype(np.uint8),
                                             cancelled & (life.reason != NO_REASON)),
             "cancelled_at": Nullable(life.cancelled_us, cancelled),
@@ -125,20 +125,20 @@ def _orders(ctx: BlockContext, book: Book) -> Frame:
             "duplicate_of_order_id": Nullable(original, original > 0),
             "status_history": _history(placing, life),
             "created_at": placing.order_us,
-            "updated_at": updated_us(placing, life, paying),
+            "updated_at": updated_us(placing.order_us, life, paying),
         },
     )  # fmt: skip
 
 
-def days_overdue(placing: Placing, paying: Paying, last_day: int) -> Array:
+def days_overdue(due: I32, paying: Paying, last_day: int) -> Array:
     """Return the days from the due date to the as-of date where Overdue, else 0: int32."""
-    late = np.int32(last_day) - placing.due
+    late = np.int32(last_day) - due
     return np.where(paying.status == OVERDUE, late, 0).astype(np.int32)
 
 
-def updated_us(placing: Placing, life: Life, paying: Paying) -> I64:
+def updated_us(order_us: I64, life: Life, paying: Paying) -> I64:
     """Return the instant of each order's last step or payment."""
-    latest = placing.order_us
+    latest = order_us
     for us in (
         life.accepted_us,
         life.dispatched_us,

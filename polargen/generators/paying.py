@@ -49,6 +49,10 @@ class Paying:
         """Return a copy whose arrays can be changed."""
         return Paying(**{item.name: getattr(self, item.name).copy() for item in fields(self)})
 
+    def take(self, at: np.ndarray) -> Paying:
+        """Return the payments of orders ``at``."""
+        return Paying(**{item.name: getattr(self, item.name)[at] for item in fields(self)})
+
 
 def draw_paying(
     ctx: BlockContext,

@@ -116,6 +116,7 @@ def as_text(column: Column | None, values: Array | Nullable | pa.Array | None, n
     if column.kind == "instant":
         valid = values.valid if isinstance(values, Nullable) else np.ones(n, dtype=bool)
         us = values.values if isinstance(values, Nullable) else values
+        assert isinstance(us, np.ndarray)
         shown = _instants(np.where(valid, us, 0))
         return shown if valid.all() else pc.if_else(pa.array(valid), shown, None)
     nullable = Column(column.name, column.kind, "", nullable=True, values=column.values)

@@ -21,6 +21,7 @@ ITEM_PERCENTAGE_SHARE = 0.4
 ORDER_DISCOUNT_SHARE = 0.2
 ORDER_PERCENTAGE_SHARE = 0.5
 NO_DISCOUNT = 255
+_WEIGHT = (1 << 32) - 1
 PERCENTAGE, FIXED = 0, 1
 
 
@@ -81,7 +82,7 @@ def fill(ctx: BlockContext, market: Market, placing: Placing) -> Basket:
     product, counts = _products(ctx, market, placing.warehouse[:n])
     lines = len(product)
     order = np.repeat(np.arange(n, dtype=np.int32), counts)
-    price = ctx.world.products.price_cents[product]
+    price = ctx.world.products.price_cents.take(product)
     quantity = integers(ctx.stream("order_items.quantity").u16(lines), 1, MAX_QUANTITY)
     value_range = ctx.plan.scenario.overrides.order_value_range
     if value_range is not None:
@@ -129,12 +130,9 @@ def _totals(
     first = offsets[:-1]
     line_total = gross - discount.amount_cents
     tax = half_up(line_total * VAT_PCT, 100)
-    if len(first):
-        subtotal, item_discount, taxes = (
-            np.add.reduceat(a, first) for a in (gross, discount.amount_cents, tax)
-        )
-    else:
-        subtotal = item_discount = taxes = np.zeros(0, dtype=np.int64)
+    subtotal, item_discount, taxes = (
+        _sums(values, offsets) for values in (gross, discount.amount_cents, tax)
+    )
     net = subtotal - item_discount
     amount = np.zeros(len(net), dtype=np.int64)
     part = np.flatnonzero(order_kind == PERCENTAGE)
@@ -145,7 +143,7 @@ def _totals(
     return Basket(
         offsets=offsets,
         order=order,
-        line_no=np.arange(len(order), dtype=np.int32) - first[order] + np.int32(1),
+        line_no=np.arange(len(order), dtype=np.int32) - first.take(order) + np.int32(1),
         product=product,
         quantity=quantity.astype(np.int32),
         price_cents=price,
@@ -158,6 +156,11 @@ def _totals(
         tax_total=tax_total,
         grand_total=net - amount + tax_total,
     )
+
+
+def _sums(values: I64, offsets: I32) -> I64:
+    """Return the sum of each order's lines; a third of the time of `np.add.reduceat`."""
+    return np.diff(np.cumsum(values).take(offsets[1:] - 1), prepend=np.int64(0))
 
 
 def _products(ctx: BlockContext, market: Market, warehouse: I32) -> tuple[I32, I64]:
@@ -177,7 +180,7 @@ def _products(ctx: BlockContext, market: Market, warehouse: I32) -> tuple[I32, I
         local[:, chosen] = _distinct(table, counts[chosen], bits[:, chosen])
     there = np.arange(MAX_LINES)[:, None] < counts
     rank = local * np.int32(stocked) + warehouse
-    return market.by_rank[rank.T[there.T]], counts
+    return market.by_rank.take(rank.T[there.T]), counts
 
 
 def _distinct(table: Table, counts: I64, bits: U32) -> I32:
@@ -190,25 +193,26 @@ def _distinct(table: Table, counts: I64, bits: U32) -> I32:
         int32, shape (7, orders); entries beyond an order's count are arbitrary.
     """
     order = np.argsort((-counts).astype(np.int8), kind="stable")  # eight bits: by radix
-    starts, weight = (table.ends - table.counts), table.counts
+    # What a rank covers, in one word that sorts by rank: where it starts, and its weight.
+    covers = (table.ends - table.counts) << 32 | table.counts
     drawn = np.zeros((MAX_LINES, len(counts)), dtype=np.int32)
-    taken: list[np.ndarray] = []
+    taken: list[I64] = []
     left = np.full(len(counts), Table.TOTAL, dtype=np.int64)
     reach = np.searchsorted(-counts[order], -np.arange(1, MAX_LINES + 1), side="right")
     for line, m in enumerate(reach):
         if m == 0:
             break
-        position = (bits[line, order[:m]].astype(np.int64) * left[:m]) >> 32
-        for rank in taken:
-            held = rank[:m]
-            position += np.where(position >= starts[held], weight[held], 0)
-        found = table.locate(position)
-        drawn[line, order[:m]] = found
-        left[:m] -= weight[found]
-        for place, rank in enumerate(taken):
-            low = np.minimum(rank[:m], found)
-            found = np.maximum(rank[:m], found)
-            taken[place] = low
+        position = (bits[line].take(order[:m]) * left[:m]) >> 32
+        for cover in taken:
+            held = cover[:m]
+            position += (held & _WEIGHT) * (position >= held >> 32)
+        rank = table.locate(position)
+        drawn[line, order[:m]] = rank
+        found = covers.take(rank)
+        left[:m] -= found & _WEIGHT
+        for place, cover in enumerate(taken):
+            taken[place] = np.minimum(cover[:m], found)
+            found = np.maximum(cover[:m], found)
         taken.append(found)
     return drawn
 

@@ -27,8 +27,10 @@ class Stream:
     __slots__ = ("_bits",)
 
     def __init__(self, key: bytes) -> None:
-        words = np.frombuffer(key, dtype="<u8")
-        self._bits = np.random.SFC64(np.random.SeedSequence([int(word) for word in words]))
+        words = np.frombuffer(key, dtype="<u4").astype(np.uint32)
+        if not words[1::2].all():  # entropy drops zeros at the top of each 64-bit number
+            words = words[(words > 0) | (np.arange(len(words)) % 2 == 0)]
+        self._bits = np.random.SFC64(np.random.SeedSequence(words))
 
     def u64(self, n: int) -> U64:
         """Return ``n`` words of 64 random bits."""

@@ -18,7 +18,6 @@ from polargen.generators.base import BaseGenerator
 from polargen.generators.book import Book, book_of
 from polargen.generators.life import CANCELLED, FAILED, NEVER_US
 from polargen.generators.market import uniform_instants
-from polargen.generators.shortage import block_products
 from polargen.schema import TABLES
 from polargen.schema.sales import INVENTORY_MOVEMENTS
 
@@ -80,31 +79,32 @@ class InventoryGenerator(BaseGenerator):
 
 
 def _main(ctx: BlockContext, book: Book) -> _Rows:
-    products = block_products(ctx, book.market)
+    products = book.befallen.shortage.products
     local = np.zeros(ctx.plan.products, dtype=np.int32)
     local[products] = np.arange(len(products), dtype=np.int32)
     basket, shortage = book.basket, book.befallen.shortage
-    committed = book.life.committed_us[basket.order]
+    committed = book.life.committed_us.take(basket.order)
     line = np.flatnonzero(committed < NEVER_US)
     count_product, count_us, count_net, count_user = _counts(ctx, book, products)
-    product = np.concatenate([local[basket.product[line]], count_product])
-    us = np.concatenate([committed[line], count_us])
-    net = np.concatenate([basket.quantity[line].astype(np.int64), count_net])
+    sold_product, pieces = local.take(basket.product.take(line)), basket.quantity.take(line)
+    product = np.concatenate([sold_product, count_product])
+    us = np.concatenate([committed.take(line), count_us])
+    net = np.concatenate([pieces.astype(np.int64), count_net])
     order = np.arange(len(us))
     if np.any(us[1:] < us[:-1]):
         order = np.argsort(us, kind="stable")
-    order = order[stock.sort_by_product(product[order], len(products))]
+    order = order.take(stock.sort_by_product(product.take(order), len(products)))
     cut_product, cut_start, cut_end = shortage.pairs()
     s = ctx.world.products.reorder_point[products].astype(np.int64)
     q = ctx.world.products.reorder_quantity[products].astype(np.int64)
     path = stock.follow(
-        stock.Demand(product[order], us[order], net[order]),
+        stock.Demand(product.take(order), us.take(order), net.take(order)),
         s,
         q,
         (local[cut_product], cut_start, cut_end),
         None if ctx.block.is_last_segment else _closing_us(ctx),
     )
-    _add_totals(ctx, products, basket.product[line], basket.quantity[line], path)
+    _add_totals(ctx, products, sold_product, pieces, path)
     rows = len(path.us)
     at, inserted, sold = path.demand_at, path.inserted_at, order < len(line)
     kind = np.empty(rows, dtype=np.uint8)
@@ -114,9 +114,10 @@ def _main(ctx: BlockContext, book: Book) -> _Rows:
     note = np.full(rows, _NO_NOTE, dtype=np.int32)
     note[at[~sold]] = stock.COUNT
     note[inserted] = path.why
-    own = line[order[sold]]
+    sold_at, own = at[sold], line.take(order[sold])
+    own_order = basket.order.take(own)
     result = _Rows(
-        product=products[path.product],
+        product=products.take(path.product),
         location=MAIN,
         kind=kind,
         quantity=path.quantity,
@@ -130,9 +131,9 @@ def _main(ctx: BlockContext, book: Book) -> _Rows:
         note=note,
         us=path.us,
     )
-    result.order[at[sold]] = book.placing.order_id[basket.order[own]]
-    result.item[at[sold]] = book.order_item_id[own]
-    result.order_at[at[sold]] = basket.order[own]
+    result.order[sold_at] = book.placing.order_id.take(own_order)
+    result.item[sold_at] = book.order_item_id.take(own)
+    result.order_at[sold_at] = own_order
     result.user[at[~sold]] = count_user[order[~sold] - len(line)]
     return result
 
@@ -201,8 +202,9 @@ def _come_back(ctx: BlockContext, book: Book, refunds: Frame) -> tuple[I64, I64,
     when = np.full(len(gone), NEVER_US)
     when[at] = uniform_instants(ctx.plan, day, bits, *RETURN_HOURS)
     when[when >= ctx.plan.as_of_us] = NEVER_US
-    line = np.flatnonzero(when[basket.order] < NEVER_US)
-    us = when[basket.order[line]]
+    line_us = when.take(basket.order)
+    line = np.flatnonzero(line_us < NEVER_US)
+    us = line_us[line]
     pieces = basket.quantity[line].astype(np.int64)
     offsets, items = refunds.nested("returned_items")
     done = refunds.valid("processed_at")
@@ -226,9 +228,10 @@ def _closing_us(ctx: BlockContext) -> int:
 def _add_totals(
     ctx: BlockContext, products: I32, product: I32, quantity: I32, path: stock.Path
 ) -> None:
+    """Add what was sold and what is left; `product` counts within the block."""
     assert ctx.totals is not None
-    sold = np.bincount(product, weights=quantity, minlength=ctx.plan.products)
-    ctx.totals.total_sold += sold.astype(np.int64)
+    sold = np.bincount(product, weights=quantity, minlength=len(products))
+    ctx.totals.total_sold[products] += sold.astype(np.int64)
     if ctx.block.is_last_segment:
         touched = np.flatnonzero(path.touched)
         ctx.totals.closing_stock[products[touched]] = path.closing[touched]

@@ -86,28 +86,22 @@ def follow(
     ends = np.searchsorted(demand.product, np.arange(products), side="right")
     cut_product, cut_start, cut_end = cuts
     cut_pos = _positions(demand, ends, cut_product, cut_start)
-    group = np.zeros(n, dtype=np.int64)
-    if n:
-        fresh = np.zeros(n + 1, dtype=np.int64)
-        fresh[1:n] = demand.product[1:] != demand.product[:-1]
-        np.maximum.at(fresh, cut_pos, 1)
-        group = np.cumsum(fresh[:n])
-        group -= group[0]
+    first, group = _groups(demand.product, cut_pos)
     total = np.cumsum(demand.net)
-    first = np.flatnonzero(np.diff(group, prepend=-1))
-    before = (total - demand.net)[first]
-    d = total - before[group] if n else total
+    before = (total - demand.net).take(first)
+    d = total - before.take(group)
     lift = group * _FAR
     peak = np.maximum.accumulate(d + lift) - lift if n else d
-    restocks = np.maximum(peak, 0) // q[demand.product]
+    each = q.take(demand.product)
+    restocks = (np.maximum(peak, 0) / each).astype(np.int64)  # exact: all far below 2**52
     earlier = np.empty_like(restocks)
     earlier[1:] = restocks[:-1]
     earlier[first] = 0
-    level = (s + q)[demand.product] - d + q[demand.product] * earlier
+    level = (s + q).take(demand.product) - d + each * earlier
     new_at = np.flatnonzero(restocks > earlier)
     after = level.copy()
-    after[new_at] += (q[demand.product] * (restocks - earlier))[new_at]
-    touched = np.bincount(demand.product, minlength=products) > 0
+    after[new_at] += each[new_at] * (restocks[new_at] - earlier[new_at])
+    touched = ends > np.concatenate([[0], ends[:-1]])
     touched[cut_product] = True
     opening = s + q
     recall_level = _level_before(after, opening, demand, cut_pos, cut_product)
@@ -129,6 +123,14 @@ def follow(
         )  # fmt: skip
         closing = opening.copy()
     return _merge(demand, level, parts, touched, closing)
+
+
+def _groups(product: I32, cut_pos: I64) -> tuple[I64, I64]:
+    """Return the first demand of each stretch without a cut, and each demand's stretch."""
+    fresh = np.ones(len(product), dtype=bool)
+    fresh[1:] = product[1:] != product[:-1]
+    fresh[cut_pos[cut_pos < len(product)]] = True
+    return np.flatnonzero(fresh), np.cumsum(fresh) - 1
 
 
 def _rows(

@@ -34,7 +34,6 @@ from polargen.generators.order_totals import add_totals
 from polargen.generators.paying import OVERDUE, Paying, draw_paying
 from polargen.generators.placing import Draws, Placing, place
 from polargen.generators.products import product_names
-from polargen.generators.shortage import block_products
 from polargen.schema.sales import ORDER_ITEMS, ORDERS
 
 ORDER_NUMBER_DIGITS = 10
@@ -186,7 +185,7 @@ def _items(ctx: BlockContext, book: Book) -> Frame:
         ORDER_ITEMS,
         {
             "order_item_id": book.order_item_id,
-            "order_id": book.placing.order_id[basket.order],
+            "order_id": book.placing.order_id.take(basket.order),
             "line_no": basket.line_no,
             "product_id": basket.product.astype(np.int64) + 1,
             "product_name": Gather(at, names),
@@ -202,7 +201,7 @@ def _items(ctx: BlockContext, book: Book) -> Frame:
 
 def _names(ctx: BlockContext, book: Book) -> tuple[pa.Array, Array]:
     """Return the names of the block's products, and each line's place among them."""
-    products = block_products(ctx, book.market)
+    products = book.befallen.shortage.products
     place = np.zeros(ctx.plan.products, dtype=np.int32)
     place[products] = np.arange(len(products), dtype=np.int32)
     every = book.market.product_names
@@ -210,4 +209,4 @@ def _names(ctx: BlockContext, book: Book) -> tuple[pa.Array, Array]:
         names = product_names(ctx.plan, ctx.world.products, products.astype(np.int64))
     else:
         names = every.take(pa.array(products))
-    return names, place[book.basket.product]
+    return names, place.take(book.basket.product)

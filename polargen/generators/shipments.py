@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -99,10 +99,9 @@ def _attempts(book: Book, at: Array) -> Nested:
     of = at[row]
     last = number == count[row] - 1
     order_status = life.status[of]
-    put_off, why, note = (
-        np.stack([draw(draws, k) for k in range(1, MAX_ATTEMPTS + 1)])[number, of]
-        for draw in (_put_off, _why, _note)
-    )
+    put_off = chance(_bits(draws.u32, "rescheduled", number, of), RESCHEDULED_SHARE)
+    why = choose(_bits(draws.u16, "failure_reason", number, of), FAILURE_SHARES)
+    note = choose(_bits(draws.u16, "notes", number, of), _NOTE_SHARES)
     won, final = last & (order_status == DELIVERED), last & (order_status == FAILED)
     lost = np.where(put_off & ~final, RESCHEDULED, FAILED_ATTEMPT)
     status = np.where(won, SUCCESS, lost).astype(np.uint8)
@@ -121,16 +120,10 @@ def _attempts(book: Book, at: Array) -> Nested:
     )
 
 
-def _put_off(draws: object, number: int) -> Array:
-    return chance(draws.u32(f"shipments.rescheduled_{number}"), RESCHEDULED_SHARE)  # type: ignore[attr-defined]
-
-
-def _why(draws: object, number: int) -> Array:
-    return choose(draws.u16(f"shipments.failure_reason_{number}"), FAILURE_SHARES)  # type: ignore[attr-defined]
-
-
-def _note(draws: object, number: int) -> Array:
-    return choose(draws.u16(f"shipments.notes_{number}"), _NOTE_SHARES)  # type: ignore[attr-defined]
+def _bits(draw: Callable[[str], Array], name: str, number: Array, of: Array) -> Array:
+    """Return the words of attempts ``number`` (from 0) of orders ``of``."""
+    bits = np.stack([draw(f"shipments.{name}_{k}") for k in range(1, MAX_ATTEMPTS + 1)])
+    return bits.reshape(-1).take(number * bits.shape[1] + of)
 
 
 def _drivers(ctx: BlockContext, book: Book, at: Array) -> tuple[Array, pa.Array, pa.Array]:

@@ -123,7 +123,7 @@ def _attempts(book: Book, at: Array) -> Nested:
 def _bits(draw: Callable[[str], Array], name: str, number: Array, of: Array) -> Array:
     """Return the words of attempts ``number`` (from 0) of orders ``of``."""
     bits = np.stack([draw(f"shipments.{name}_{k}") for k in range(1, MAX_ATTEMPTS + 1)])
-    return bits.reshape(-1).take(number * bits.shape[1] + of)
+    return np.asarray(bits.reshape(-1).take(number * bits.shape[1] + of))
 
 
 def _drivers(ctx: BlockContext, book: Book, at: Array) -> tuple[Array, pa.Array, pa.Array]:

@@ -57,9 +57,11 @@ def integers(bits: U16 | U32 | U64, low: ArrayLike, high: ArrayLike) -> I64:
 
 def chance(bits: U32 | U64, probability: ArrayLike) -> Bool:
     """Draw yes or no; ``probability`` (0..1, scalar or array) is kept to 2**-32."""
-    threshold = np.rint(np.asarray(probability, dtype=np.float64) * 4294967296.0)
+    threshold = np.rint(np.asarray(probability, dtype=np.float64) * 4294967296.0).astype(np.int64)
     words = bits if bits.dtype == np.uint32 else bits >> np.uint64(32)
-    return np.asarray(words < threshold.astype(np.uint64))
+    if threshold.ndim == 0:
+        return np.asarray(words < int(threshold))  # a plain number leaves the words as they are
+    return np.asarray(words.astype(np.int64, copy=False) < threshold)
 
 
 def choose(bits: U16, shares: Sequence[float]) -> U8:

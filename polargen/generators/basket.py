@@ -79,9 +79,8 @@ class Basket:
 def fill(ctx: BlockContext, market: Market, placing: Placing) -> Basket:
     """Draw the baskets of a block's orders; duplicates repeat their original's."""
     n = placing.base
-    product, counts = _products(ctx, market, placing.warehouse[:n])
+    product, order, counts = _products(ctx, market, placing.warehouse[:n])
     lines = len(product)
-    order = np.repeat(np.arange(n, dtype=np.int32), counts)
     price = ctx.world.products.price_cents.take(product)
     quantity = integers(ctx.stream("order_items.quantity").u16(lines), 1, MAX_QUANTITY)
     value_range = ctx.plan.scenario.overrides.order_value_range
@@ -163,8 +162,12 @@ def _sums(values: I64, offsets: I32) -> I64:
     return np.diff(np.cumsum(values).take(offsets[1:] - 1), prepend=np.int64(0))
 
 
-def _products(ctx: BlockContext, market: Market, warehouse: I32) -> tuple[I32, I64]:
-    """Draw distinct products for each order: (product of each line, lines of each order)."""
+def _products(ctx: BlockContext, market: Market, warehouse: I32) -> tuple[I32, I32, I64]:
+    """Draw distinct products for each order.
+
+    Returns:
+        Product and order of each line (int32), lines of each order.
+    """
     n, stocked = len(warehouse), ctx.plan.warehouses
     bits = ctx.stream("order_items.product_id").u32(n * MAX_LINES).reshape(MAX_LINES, n)
     counts = integers(ctx.stream("orders.item_count").u16(n), 1, MAX_LINES)
@@ -178,9 +181,10 @@ def _products(ctx: BlockContext, market: Market, warehouse: I32) -> tuple[I32, I
             break
         chosen = np.flatnonzero(mine)
         local[:, chosen] = _distinct(table, counts[chosen], bits[:, chosen])
-    there = np.arange(MAX_LINES)[:, None] < counts
-    rank = local * np.int32(stocked) + warehouse
-    return market.by_rank.take(rank.T[there.T]), counts
+    order = np.repeat(np.arange(n, dtype=np.int32), counts)
+    line = np.arange(len(order)) - (np.cumsum(counts) - counts).take(order)
+    rank = local.reshape(-1).take(line * n + order) * np.int32(stocked) + warehouse.take(order)
+    return market.by_rank.take(rank), order, counts
 
 
 def _distinct(table: Table, counts: I64, bits: U32) -> I32:

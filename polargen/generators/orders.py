@@ -155,17 +155,19 @@ def _history(placing: Placing, life: Life) -> Nested:
     n = len(placing)
     ended = np.minimum(np.minimum(life.delivered_us, life.failed_us), life.cancelled_us)
     us = np.empty((n, 4), dtype=np.int64)
-    us[:, 0] = placing.order_us
-    us[:, 1] = life.accepted_us
-    us[:, 2] = life.dispatched_us
-    us[:, 3] = ended
+    there = np.empty((n, 4), dtype=bool)
+    number = np.zeros(n, dtype=np.int32)
+    for step, step_us in enumerate((placing.order_us, life.accepted_us, life.dispatched_us, ended)):
+        us[:, step] = step_us
+        there[:, step] = happened(step_us)
+        number += there[:, step]
     status = np.empty((n, 4), dtype=np.uint8)
     status[:] = (PENDING, PROCESSING, SHIPPED, DELIVERED)
     status[:, 3] = life.status
-    there = us < NEVER_US
     offsets = np.zeros(n + 1, dtype=np.int32)
-    np.cumsum(there.sum(axis=1, dtype=np.int32), out=offsets[1:])
-    return Nested(offsets, {"status": status[there], "at": us[there]})
+    np.cumsum(number, out=offsets[1:])
+    at = np.flatnonzero(there)
+    return Nested(offsets, {"status": status.reshape(-1).take(at), "at": us.reshape(-1).take(at)})
 
 
 def _discount(discount: Discount) -> dict[str, Nullable | Array]:

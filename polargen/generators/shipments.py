@@ -48,11 +48,12 @@ class ShipmentGenerator(BaseGenerator):
         arrived = happened(delivered)
         delay = np.zeros(len(at), dtype=np.int32)
         delay[arrived] = calendar.local_day(delivered[arrived]) - placing.promise[at[arrived]]
-        attempted = np.where(life.attempt_us[:, at] < NEVER_US, life.attempt_us[:, at], 0)
-        attempted[np.arange(MAX_ATTEMPTS)[:, None] >= life.attempts[at]] = 0
         sent = life.dispatched_us[at]
         latest = np.maximum(life.accepted_us[at], np.where(sent < NEVER_US, sent, 0))
-        latest = np.maximum(latest, attempted.max(axis=0))
+        for number, attempt_us in enumerate(life.attempt_us):
+            tried = attempt_us.take(at)
+            seen = (life.attempts[at] > number) & happened(tried)
+            latest = np.maximum(latest, np.where(seen, tried, 0))
         dropped = life.status[at] == CANCELLED
         latest = np.where(dropped, np.maximum(latest, life.cancelled_us[at]), latest)
         driver, names, vehicles = _drivers(ctx, book, at)

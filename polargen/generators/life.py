@@ -149,7 +149,7 @@ def schedule_attempts(
                                 *ATTEMPT_HOURS)  # fmt: skip
         life.attempt_us[number, at] = NEVER_US
         life.attempt_us[number, at[has]] = when
-        day = days.schedule[placing.region[at], day - days.first]
+        day = days.served(placing.region[at], day)
 
 
 def dispatch(
@@ -188,7 +188,7 @@ def _statuses(ctx: BlockContext, days: Days, placing: Placing, draws: Draws) -> 
     is_open = chance(draws.u32("orders.open"), chances.open_chance[at]) | ~deliverable
     done = choose(draws.u16("orders.status.finished"), chances.finished)
     finished = np.array([DELIVERED, CANCELLED, FAILED], dtype=np.uint8)[done]
-    second = days.schedule[placing.region, placing.promise - days.first]
+    second = days.served(placing.region, placing.promise)
     finished[(finished == FAILED) & (second > plan.last_day)] = DELIVERED
     ships = chance(draws.u32("orders.status.shipped"), chances.shipped_chance)
     ships &= chances.shippable[placing.region, at]
@@ -204,7 +204,7 @@ def _first_days(ctx: BlockContext, days: Days, placing: Placing, draws: Draws) -
     share = ctx.plan.scenario.distributions.delivery_delays
     delayed = chance(draws.u32("shipments.delay"), share)
     by = integers(draws.u32("shipments.delay_days"), *EXTRA_DELAY_DAYS)
-    later = days.schedule[placing.region, placing.promise + by - 1 - days.first]
+    later = days.served(placing.region, placing.promise + by - 1)
     return np.where(delayed, later, placing.promise).astype(np.int32)
 
 
@@ -212,8 +212,8 @@ def _in_time(
     days: Days, last_day: int, placing: Placing, status: U8, first: I32, needed: U8
 ) -> tuple[I32, U8]:
     """Take back delays and attempts that would end after the as-of date."""
-    second = days.schedule[placing.region, first - days.first]
-    third = days.schedule[placing.region, second - days.first]
+    second = days.served(placing.region, first)
+    third = days.served(placing.region, second)
     last = np.where(needed == 1, first, np.where(needed == 2, second, third))
     late = last > last_day
     least = np.where(status == FAILED, 2, 1)

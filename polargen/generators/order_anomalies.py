@@ -223,7 +223,7 @@ def _delay_delivery(work: _Work, at: np.ndarray) -> None:
     days, life, placing = work.market.days, work.now.life, work.placing
     by = integers(work.draws.u32("anomalies.delivery_days")[at], *DELIVERY_DELAY_DAYS)
     promise = placing.promise[at]
-    scheduled = days.schedule[placing.region[at], promise + by - 1 - days.first]
+    scheduled = days.served(placing.region[at], promise + by - 1)
     life.scheduled[at] = scheduled
     work.now.delay_days[at] = scheduled - promise
     sent = life.dispatched_us[at].copy()
@@ -241,8 +241,8 @@ def _replay(work: _Work, at: np.ndarray, first: I32) -> None:
         work.ctx.plan.last_day,
     )
     wanted = life.attempts[at]
-    second = days.schedule[placing.region[at], first - days.first]
-    third = days.schedule[placing.region[at], second - days.first]
+    second = days.served(placing.region[at], first)
+    third = days.served(placing.region[at], second)
     happened = (first <= last).astype(np.int8) + (second <= last) + (third <= last)
     life.first_day[at] = first
     life.attempts[at] = np.minimum(wanted, happened)
@@ -299,7 +299,7 @@ def _wait(work: _Work, basket: Basket, at: np.ndarray, window: I32) -> None:
     now.cluster[at] = shortage.cluster[window[at]]
     moves = at[~cancelled & (life.status[at] != PROCESSING)]
     ready = calendar.local_day(life.committed_us[moves])
-    first = days.schedule[placing.region[moves], ready - days.first]
+    first = days.served(placing.region[moves], ready)
     _replay(work, moves, np.maximum(first, life.first_day[moves]))
     stuck = moves[life.dispatched_us[moves] >= plan.as_of_us]
     life.status[stuck] = PROCESSING

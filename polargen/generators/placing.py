@@ -118,7 +118,7 @@ def place(ctx: BlockContext, market: Market) -> Placing:
         warehouse=_warehouses(index, original, plan.warehouses),
         user_id=world.roster.sales_on_duty(order_us, draws.u32("orders.created_by_user_id")),
         region=region,
-        promise=market.days.schedule[region, at],
+        promise=market.days.served(region, day),
         due=market.days.due[term, at],
         term=term,
     )

@@ -6,6 +6,6 @@ loaded, so that `polargen --help` is instant; what a command needs it imports wh
 
 from __future__ import annotations
 
-from polargen.cli.app import main
+from polargen.cli.app import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -55,6 +55,7 @@ class LocalExecutor:
                     connection.send(None)
             else:
                 process.kill()
+        for connection, process in self._processes.items():
             process.wait()
             connection.close()
 
@@ -142,6 +143,7 @@ def serve(descriptor: int) -> None:
             register_generator(generator)
         while (task := connection.recv()) is not None:
             connection.send(_attempt(settings, *task))
+        os._exit(0)  # nothing is left to write, and to take the modules down takes 0.2 s
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the orchestrator is gone; it or its successor cleans up
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from polargen.draw import I32, I64
 
 NEVER_DAY = 2**31 - 1  # no overdue order
+_CODEC = pa.Codec("zstd", 1)
 
 
 @dataclass
@@ -96,8 +97,9 @@ class PackedTotals:
 
 
 def _text(values: I32 | I64) -> str:
-    return base64.b64encode(zlib.compress(values.tobytes(), 1)).decode("ascii")
+    return base64.b64encode(_CODEC.compress(values.tobytes(), asbytes=True)).decode("ascii")
 
 
 def _array(text: str, dtype: type) -> Any:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=dtype)
+    packed = pa.BufferReader(base64.b64decode(text))
+    return np.frombuffer(pa.CompressedInputStream(packed, "zstd").read(), dtype=dtype)

@@ -34,7 +34,7 @@ from polargen.plan import Plan
 from polargen.sinks import SinkSettings
 
 FORMATS = ("parquet", "csv", "json")
-WORKER_ENV = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}  # Source: executors.local
+WORKER_ENV = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}  # Source: polargen.workers
 
 Cost = tuple[float, int]  # seconds, and of how many rows or cells
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from polargen import guard, guard_database
-from polargen.blocks import blocks_of, last_key
+from polargen.blocks import KINDS, Block, blocks_of, last_key
 from polargen.checks import Report, verify_dataset
 from polargen.config import MockGeneratorConfig
 from polargen.database import Database
@@ -54,8 +53,8 @@ from polargen.scenario import ScenarioProfile, resolve_scenario
 from polargen.sinks import Sink, SinkSettings, staging
 from polargen.sinks.claim import Claim
 from polargen.sinks.postgres import PostgresSink, make_claim
+from polargen.workers import Workers, workers_for
 
-SMALL_RUN_ROWS = 400_000  # below this, starting workers costs more than it brings
 MOST_DATABASE_RECORDS = 10_000_000  # rows of one table that a database gets unasked
 
 
@@ -71,6 +70,7 @@ class MockDataOrchestrator:
         scenario: the profile; None to resolve ``config.scenario`` by name or file.
         listener: hears of progress.
         job_id: ``job-`` and eight hex digits; None to draw one.
+        workers: that were started already; `execute` ends them.
     """
 
     def __init__(
@@ -81,12 +81,14 @@ class MockDataOrchestrator:
         scenario: ScenarioProfile | None = None,
         listener: Callable[[Progress], None] | None = None,
         job_id: str | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.config = config
         self.options = options or RunOptions()
         self.scenario = scenario or resolve_scenario(config.scenario)
         self.job_id = new_job_id() if job_id is None else job_id
         self._listener = listener
+        self._workers = workers or Workers()
 
     def listen(self, listener: Callable[[Progress], None] | None) -> None:
         """Let someone else hear of progress."""
@@ -99,10 +101,15 @@ class MockDataOrchestrator:
             ConfigError, LimitError, GuardError: before anything is written.
             TargetError, RunError, VerificationError, Interrupted: the run was rolled back.
         """
+        with self._workers:
+            return self._execute()
+
+    def _execute(self) -> GenerationResult:
         started, begun = time.perf_counter(), _now()
         plan = make_plan(self.config, self.scenario)
         expected = estimate(plan, self.options.format)
         expected.check(self._limits())
+        self._workers.prepare(expected.total_rows, self._count(expected))
         self._guard(expected)
         tracker = ProgressTracker(
             self.job_id, expected.total_rows, len(blocks_of(plan)), self._listener
@@ -157,7 +164,7 @@ class MockDataOrchestrator:
         """Refuse to write where production may be, or where there is no room."""
         if self.options.database is not None:
             needs = guard_database.Needs(
-                connections=1 + max(self._workers(expected), staging.sessions()),
+                connections=1 + max(self._count(expected), staging.sessions()),
                 bytes=sum(expected.bytes.values()),
             )
             guard_database.check_database_write(self.options.database, os.environ, needs)
@@ -197,7 +204,9 @@ class MockDataOrchestrator:
 
     def _claimed(self, settings: WorkSettings, claim: Claim) -> WorkSettings:
         """Return settings with the plan, the tables and the keys that the target asks for."""
-        plan = make_plan(self.config, self.scenario, claim.keys.base)
+        plan = settings.plan
+        if claim.keys.base != plan.base:
+            plan = make_plan(self.config, self.scenario, claim.keys.base)
         claim.check(plan)
         tables = claim.tables(settings.sink.tables)
         last_keys = {table.name: last_key(plan, table.name) for table in tables}
@@ -235,21 +244,15 @@ class MockDataOrchestrator:
             check=options.check,
         )
 
-    def _workers(self, expected: Estimate) -> int:
-        if self.options.workers is not None:
-            return self.options.workers
-        if expected.total_rows < SMALL_RUN_ROWS or self.options.format == "memory":
+    def _count(self, expected: Estimate) -> int:
+        if self.options.format == "memory" and self.options.workers is None:
             return 1
-        return (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else (os.cpu_count() or 1)
-        )
+        return workers_for(expected.total_rows, self.options.workers)
 
     def _generate(
         self,
         settings: WorkSettings,
-        groups: tuple[tuple[Any, ...], ...],
+        groups: Sequence[Sequence[Block]],
         sink: Sink,
         tracker: ProgressTracker,
         expected: Estimate,
@@ -262,7 +265,8 @@ class MockDataOrchestrator:
 
         def keep(result: GroupResult, *, kept: bool = False) -> None:
             if not kept:
-                sink.record_group(result.group, result.parts, result.to_json())
+                kept_for_resume = result.to_json() if sink.resumable else None
+                sink.record_group(result.group, result.parts, kept_for_resume)
             if result.totals is not None:
                 result.totals.add_to(totals)
             results[result.group] = replace(result, totals=None)
@@ -273,13 +277,19 @@ class MockDataOrchestrator:
             keep(GroupResult.from_json(group, record.parts, record.extra), kept=True)
         masters = [n for n, blocks in enumerate(groups) if blocks[0].kind == "masters"]
         facts = [n for n in range(len(groups)) if n not in results and n not in set(masters)]
-        facts.sort(key=lambda n: -sum(block.units for block in groups[n]))
-        with LocalExecutor(settings, self._workers(expected)) as executor:
+        facts.sort(key=lambda n: _work(groups[n]), reverse=True)
+        with self._workers:
+            executor = LocalExecutor(settings, self._workers, self._count(expected))
             for result in executor.run(facts):
                 keep(result)
             for result in executor.run([n for n in masters if n not in results], totals):
                 keep(result)
         return results
+
+
+def _work(group: Sequence[Block]) -> tuple[int, int]:
+    """Return what sorts groups by their work: a unit of orders costs most, a user's day least."""
+    return KINDS.index(group[-1].kind), sum(block.units for block in group)
 
 
 def new_job_id() -> str:

@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "cleanup", "cleanup_run", "database_export", "database_set", "estimate", "executors",
-        "orchestrator", "result", "run_job",
+        "orchestrator", "result", "run_job", "workers",
     ),
     ("api", "cli", "python_api"),
 )  # fmt: skip

@@ -574,7 +574,7 @@ def test_signal__rolls_back_and_keeps_the_earlier_data(
 def test_ctrl_c__while_workers_start_shows_no_traceback(tmp_path: Path, pause_s: float) -> None:
     process = command("generate", *LONG, "-o", "out/demo", cwd=tmp_path, start_new_session=True)
     end = time.monotonic() + 60
-    while not psutil.Process(process.pid).children() and time.monotonic() < end:
+    while not (tmp_path / "out/demo.partial/anomaly_labels").exists() and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(pause_s)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
@@ -586,6 +586,34 @@ def test_ctrl_c__while_workers_start_shows_no_traceback(tmp_path: Path, pause_s:
         if "generating" not in line and not JOB_LINE.fullmatch(line)
     ] == [documented("stopped by Ctrl-C")]
     assert content(tmp_path) == {}
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.2])
+def test_ctrl_c__while_the_run_is_planned_leaves_no_worker(tmp_path: Path, pause_s: float) -> None:
+    process = command("generate", *LONG, "-o", "out/demo", cwd=tmp_path, start_new_session=True)
+    end = time.monotonic() + 60
+    while not (workers := psutil.Process(process.pid).children()) and time.monotonic() < end:
+        time.sleep(0.002)
+    time.sleep(pause_s)
+    os.killpg(process.pid, signal.SIGINT)
+    done = finish(process)
+    assert done.code == 130
+    assert done.err.splitlines()[-1].startswith("polargen: stopped by Ctrl-C")
+    assert "Traceback" not in done.err
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert alive == []
+    assert content(tmp_path) == {}
+
+
+def test_refused_run__leaves_no_worker(tmp_path: Path) -> None:
+    process = command("generate", *LONG, "--tables", "nope", "-o", "out/demo", cwd=tmp_path)
+    started: list[psutil.Process] = []
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(process.pid).children() or started
+    assert finish(process).code == 2
+    assert started
+    assert not any(worker.is_running() for worker in started)
 
 
 def test_killed_worker__rolls_back_and_says_so(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import gc
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,17 @@ import click
 
 from polargen.cli import database as databases
 from polargen.cli import options, output
+from polargen.cli.request import Request
 from polargen.cli.watch import listener, watching
 
 if TYPE_CHECKING:
-    from polargen.config import ResolvedConfig
+    from polargen.config import MockGeneratorConfig, ResolvedConfig
     from polargen.jobs import JobStore
     from polargen.orchestrator import GenerationResult, MockDataOrchestrator, RunOptions
+    from polargen.scenario import ScenarioProfile
+    from polargen.workers import Workers
+
+_ROWS_AN_ORDER = 17  # of all tables, about
 
 
 @click.command()
@@ -85,23 +90,57 @@ def generate(**given: Any) -> None:
     request.check()
     request = request.resumed()
     resolved, profile = request.asked.resolve(dry_run=not request.writes)
-    run_options = request.run_options()
-    first = () if request.quiet else options.filled(resolved)
-
-    from polargen.orchestrator import MockDataOrchestrator
-    from polargen.run_job import run_recorded
-
-    note = _silent if request.quiet else output.note
-    orchestrator = MockDataOrchestrator(resolved.config, run_options, scenario=profile)
-    store = _written_down(orchestrator, note)
-    if store is not None and not request.quiet and not request.as_json:
-        first = [*first, f"{orchestrator.job_id}, see polargen status"]
-    with watching(request.quiet) as watch:
-        result = run_recorded(store, orchestrator, listener(watch, first), note)
+    with _workers(request, resolved.config, profile) as workers:
+        with _no_collection():
+            run_options = request.run_options()
+        result = _run(request, resolved, run_options, profile, workers)
     if request.as_json:
         output.show_json(_document(result, request, run_options))
     else:
         output.show(_lines(result, request, resolved, run_options))
+
+
+def _workers(request: Request, config: MockGeneratorConfig, profile: ScenarioProfile) -> Workers:
+    """Start the workers of a large run: they import while this process does."""
+    from polargen.workers import Workers
+
+    workers = Workers()
+    orders = profile.entity_rates.orders_per_day * config.volume_multiplier * config.days
+    workers.prepare(int(orders * _ROWS_AN_ORDER), request.workers())
+    return workers
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Do not look for garbage while modules load: they leave none, and it takes a tenth longer."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _run(
+    request: Request,
+    resolved: ResolvedConfig,
+    run_options: RunOptions,
+    profile: ScenarioProfile,
+    workers: Workers,
+) -> GenerationResult:
+    from polargen.orchestrator import MockDataOrchestrator
+    from polargen.run_job import run_recorded
+
+    note = _silent if request.quiet else output.note
+    orchestrator = MockDataOrchestrator(
+        resolved.config, run_options, scenario=profile, workers=workers
+    )
+    first = () if request.quiet else options.filled(resolved)
+    store = _written_down(orchestrator, note)
+    if store is not None and not request.quiet and not request.as_json:
+        first = [*first, f"{orchestrator.job_id}, see polargen status"]
+    with watching(request.quiet) as watch:
+        return run_recorded(store, orchestrator, listener(watch, first), note)
 
 
 def _written_down(
@@ -123,151 +162,6 @@ def _written_down(
 
 def _silent(text: str) -> None:
     """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What `generate` was asked for, as typed.
-
-    Attributes:
-        asked: what decides the content.
-        out: folder, None for a dry run.
-        format_name: None for the default.
-        dry_run: as said, None where nothing was said.
-        how: the other options by name.
-    """
-
-    asked: options.Asked
-    out: str | None
-    format_name: str | None
-    dry_run: bool | None
-    as_json: bool
-    quiet: bool
-    how: dict[str, Any]
-
-    @property
-    def loads(self) -> bool:
-        """Whether a database is loaded."""
-        return self.out is None and self.dry_run is False
-
-    @property
-    def writes(self) -> bool:
-        """Whether this is no dry run."""
-        return self.out is not None or self.loads
-
-    def check(self) -> None:
-        """Refuse options that contradict each other.
-
-        Raises:
-            ConfigError: names the options and what to do.
-        """
-        from polargen.errors import ConfigError
-
-        if self.out is not None:
-            options.folder("-o", self.out)
-        if self.out is not None and self.dry_run:
-            raise ConfigError(
-                f"--dry-run: writes nothing, but -o names {self.out}; leave one of them out"
-            )
-        needs = {"format_name": self.format_name, **self.how}
-        if self.out is not None:
-            for name in _NEED_DATABASE:
-                if needs[name]:
-                    option = "--" + name.replace("_", "-")
-                    raise ConfigError(f"{option}: loads a database, but -o names {self.out}")
-        else:
-            for name in _NEED_OUT:
-                if needs[name] and not (name == "verify" and self.loads):
-                    option = "--" + name.removesuffix("_name").replace("_", "-")
-                    what = "is of files" if self.loads else "a dry run writes nothing"
-                    raise ConfigError(f"{option}: {what}, name a folder with -o DIR")
-        if self.how["verify"] and self.how["tables"] is not None:
-            raise ConfigError("--verify: rules join all tables, leave out --tables")
-
-    def resumed(self) -> Request:
-        """Return the request with the seed and dates of the run that is resumed, if not given."""
-        if self.out is None or not self.how["resume"]:
-            return self
-        left = _left_behind(self.out)
-        if not left and not self.quiet:
-            output.note(f"{self.out}: no unfinished run is there to resume, starting a new one")
-        asked = self.asked
-        return replace(
-            self,
-            asked=replace(
-                asked,
-                seed=asked.seed if asked.seed is not None else left.get("seed"),
-                start=asked.start or left.get("startDate"),
-                end=asked.end or left.get("endDate"),
-            ),
-        )
-
-    def run_options(self) -> RunOptions:
-        """Return how to run.
-
-        Raises:
-            ConfigError: a number, size or table cannot be used.
-        """
-        from polargen.generators import all_tables
-        from polargen.orchestrator import RunOptions
-
-        how, whole = self.how, options.whole_number
-        database = None
-        if self.loads:
-            database = databases.loading(
-                how,
-                note=not self.quiet,
-                missing="--no-dry-run: there is nowhere to write, name a folder with -o DIR, or a "
-                "database with --database",
-            )
-        return RunOptions(
-            format=self._format(),
-            out=self.out or "",
-            tables=options.table_names("--tables", how["tables"], all_tables()),
-            workers=whole("--workers", how["workers"], 1, options.MOST_WORKERS),
-            compression=how["compression"],
-            compression_level=whole(
-                "--compression-level", how["compression_level"], -(10**6), 10**6
-            ),
-            target_file_size_bytes=options.size_bytes(
-                "--target-file-size", how["target_file_size"]
-            ),
-            resume=how["resume"],
-            verify=how["verify"],
-            check=not how["no_check"],
-            max_records=whole("--max-records", how["max_records"], 1, options.MOST_ROWS),
-            database=database,
-        )
-
-    def _format(self) -> str:
-        if self.loads:
-            return "postgresql"
-        return "none" if self.out is None else self.format_name or options.FORMATS[0]
-
-
-_NEED_DATABASE = (
-    "database", "schema", "unlogged", "id_type", "load_mode", "grant", "views", "wait",
-)  # fmt: skip
-_NEED_OUT = (
-    "format_name",
-    "compression",
-    "compression_level",
-    "target_file_size",
-    "resume",
-    "verify",
-)
-
-
-def _left_behind(out: str) -> dict[str, str]:
-    """Return seed and dates of the unfinished run beside a folder; {} if there is none."""
-    from polargen.sinks.folder import PLAN, PartialFolder
-
-    try:
-        document = json.loads((PartialFolder(out).path / PLAN).read_text(encoding="utf-8"))
-        config = document["run"]["config"]
-        return {name: str(config[name]) for name in ("seed", "startDate", "endDate")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _document(

@@ -26,6 +26,7 @@ _SCHEMES = ("postgresql", "postgres")
 _KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S*)")
 _SECRETS = ("password", "sslpassword", "passfile", "sslkey")
 _SHORT = 4
+_COPY_ROWS = 2048  # measured: what is encoded at once stays in the cache, and no buffer grows
 # What to do about an error, by SQLSTATE or its class.
 _REMEDIES = {
     "28": "check user and password in the URL",
@@ -242,7 +243,8 @@ class Session:
     def copy(self, schema: str, table: str, rows: pa.Table) -> int:
         """Append rows by binary COPY; the Arrow types must be those of the columns."""
         with self._cursor_of() as cursor:
-            return int(cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema))
+            steps = rows.to_reader(max_chunksize=_COPY_ROWS)
+            return int(cursor.adbc_ingest(table, steps, mode="append", db_schema_name=schema))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

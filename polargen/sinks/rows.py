@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from polargen.columns import single
 from polargen.keys import Keys
 from polargen.rekey import stored_rows
 from polargen.schema import NESTED, Column, Table
 from polargen.sinks.text import json_lists
 
+_JSONB_VERSION = pa.scalar(b"\1")  # Source: PostgreSQL, jsonb_recv
+
 
 def copy_rows(table: Table, rows: pa.Table, keys: Keys | None = None) -> pa.Table:
     """Return rows with the Arrow types that the driver writes as the declared column types.
 
-    Dictionaries become text, lists of structs and JSON text become ``jsonb``, int8 int16; all
-    else stays as it is, without a copy.
+    Lists of structs become JSON text, int8 int16; all else stays as it is, without a copy: the
+    driver writes a dictionary's values where its codes stand.
 
     Args:
         table: the declaration.
@@ -22,9 +26,7 @@ def copy_rows(table: Table, rows: pa.Table, keys: Keys | None = None) -> pa.Tabl
         keys: of the run; None: stored as generated.
     """
     rows = rows if keys is None else stored_rows(table, rows, keys)
-    columns = [
-        _column(column, rows.column(column.name).combine_chunks()) for column in table.columns
-    ]
+    columns = [_column(column, single(rows.column(column.name))) for column in table.columns]
     return pa.table(columns, names=[column.name for column in table.columns])
 
 
@@ -33,13 +35,15 @@ def _column(column: Column, array: pa.Array) -> pa.Array:
         return array.cast(pa.list_(pa.int16()))
     if column.kind in NESTED:
         text = json_lists(column, array).to_arrow()
-        return _json(text.cast(pa.string()))
+        return pa.ExtensionArray.from_storage(pa.json_(text.type), text)
     if column.kind == "json":
-        return _json(array.cast(pa.string()))
-    if column.kind in ("enum", "label"):
-        return array.cast(pa.string())
+        return _jsonb(array)
     return array
 
 
-def _json(text: pa.Array) -> pa.Array:
-    return pa.ExtensionArray.from_storage(pa.json_(pa.string()), text)
+def _jsonb(array: pa.DictionaryArray) -> pa.Array:
+    """Return pooled JSON text as the bytes of ``jsonb``: the driver adds none to dictionaries."""
+    pool = pc.binary_join_element_wise(
+        _JSONB_VERSION, array.dictionary.cast(pa.binary()), pa.scalar(b"")
+    )
+    return pa.DictionaryArray.from_arrays(array.indices, pool)

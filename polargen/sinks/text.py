@@ -249,7 +249,7 @@ def _json_values(column: Column, array: pa.Array) -> tuple[str, pl.Series]:
         texts, form = _readable(column, array), '"{}"'
         if texts.null_count():
             texts, form = texts.alias("x").to_frame().select(pl.format(form, "x")).to_series(), "{}"
-    elif column.kind in ("key", "int", "ints"):
+    elif pa.types.is_integer(array.type):  # a database may keep keys as text
         texts = pl.Series(array).cast(pl.String)
     else:
         texts = _escaped(pl.Series(array))

@@ -283,11 +283,8 @@ class PartialFolder:
 
     def _remove_unlisted(self, manifest: Manifest) -> None:
         """Remove drafts and parts of earlier tries."""
-        listed = {part.file for table in manifest.tables.values() for part in table.parts}
-        for path in list(self.path.rglob("*")):
-            name = path.relative_to(self.path)
-            if path.is_file() and name.parts[0] not in _OWN and name.as_posix() not in listed:
-                path.unlink()
+        for name in _unlisted(self.path, manifest):
+            (self.path / name).unlink()
         for folder in list(self.path.iterdir()):
             if folder.is_dir() and folder.name != GROUPS:
                 with suppress(OSError):
@@ -333,16 +330,21 @@ def foreign_files(folder: Path) -> list[str]:
         manifest = Manifest.read(folder)
     except ConfigError:
         return sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK)
+    return sorted(_unlisted(folder, manifest))
+
+
+def _unlisted(folder: Path, manifest: Manifest) -> list[str]:
+    """Return the files in a folder that are not of a data set, by names inside the folder."""
     listed = {part.file for table in manifest.tables.values() for part in table.parts}
-    foreign = []
+    found = []
     for base, folders, files in os.walk(folder):
-        inside = Path(base).relative_to(folder)
+        inside = "" if base == str(folder) else f"{Path(base).relative_to(folder).as_posix()}/"
         files += [name for name in folders if (Path(base) / name).is_symlink()]
-        if base == str(folder):
+        if not inside:
             folders[:] = [name for name in folders if name != GROUPS]
             files = [name for name in files if name not in _OWN]
-        foreign += [name for file in files if (name := (inside / file).as_posix()) not in listed]
-    return sorted(foreign)
+        found += [name for file in files if (name := inside + file) not in listed]
+    return found
 
 
 def _has_data(folder: Path) -> bool:

@@ -27,11 +27,10 @@ def add_totals(ctx: BlockContext, book: Book) -> None:
     totals: Totals = ctx.totals
     placing, life, paying = book.placing, book.life, book.paying
     company, grand = placing.company, book.basket.grand_total
-    n = len(totals.unpaid_orders)
 
-    def add(target: I64, at: np.ndarray, values: np.ndarray | None = None) -> None:
-        # Sums stay below 2**53 piastres a block, so float64 weights are exact.
-        target += np.bincount(company[at], weights=values, minlength=n).astype(np.int64)
+    def add(target: I64, at: np.ndarray, values: np.ndarray | int = 1) -> None:
+        # Values of another width than the target would go in one by one.
+        np.add.at(target, company[at], np.asarray(values, dtype=np.int64))
 
     delivered = life.status == DELIVERED
     unpaid = np.flatnonzero(delivered & (paying.status != PAID))

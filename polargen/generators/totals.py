@@ -14,6 +14,8 @@ from polargen.draw import I32, I64
 
 NEVER_DAY = 2**31 - 1  # no overdue order
 _CODEC = pa.Codec("zstd", 1)
+_NO_STOCK = -1
+_UNTOUCHED = {"oldest_overdue_due_day": NEVER_DAY, "closing_stock": _NO_STOCK}  # 0 elsewhere
 
 
 @dataclass
@@ -50,16 +52,15 @@ class Totals:
             late_count=np.zeros(companies, dtype=np.int64),
             oldest_overdue_due_day=np.full(companies, NEVER_DAY, dtype=np.int32),
             total_sold=np.zeros(products, dtype=np.int64),
-            closing_stock=np.full(products, -1, dtype=np.int64),
+            closing_stock=np.full(products, _NO_STOCK, dtype=np.int64),
         )
 
     def packed(self) -> PackedTotals:
         """Return the totals as they travel and are kept: what differs from `zero` only."""
-        zero = type(self).zero(len(self.unpaid_orders), len(self.total_sold))
         columns: dict[str, tuple[I32, I64]] = {}
         for item in fields(self):
             values = getattr(self, item.name)
-            at = np.flatnonzero(values != getattr(zero, item.name)).astype(np.int32)
+            at = np.flatnonzero(values != _UNTOUCHED.get(item.name, 0)).astype(np.int32)
             columns[item.name] = (at, values[at].astype(np.int64))
         return PackedTotals(columns)
 

@@ -65,7 +65,8 @@ def _column(state: Any, column: Column, array: pa.Array) -> None:
     elif column.kind == "enum":
         _codes(state, column, array, valid)
     elif column.kind in ("label", "json"):
-        hashes = text_hashes(array.dictionary.fill_null(""))
+        pool = array.dictionary
+        hashes = text_hashes(pool.fill_null("") if pool.null_count else pool)
         hashes = np.append(hashes, np.uint64(0))  # what nulls show, also of an empty pool
         index = _raw(array.indices, array.indices.type.to_pandas_dtype())
         _update(state, index, valid, lambda rows: hashes.take(rows, mode="clip"))
@@ -198,8 +199,9 @@ def text_hashes(texts: pa.Array) -> Array:
         rows = slice(None) if shortest > at else np.flatnonzero(lengths > at)
         word = words[starts[rows] + at]
         if shortest < at + 8:
-            word &= _KEEP[np.minimum(lengths[rows] - at, 8)]
-        state[rows] = _mix(state[rows] ^ word)
+            word &= _KEEP.take(lengths[rows] - at, mode="clip")
+        word ^= state[rows]
+        state[rows] = _mix(word)
     return _mix(state)
 
 

@@ -241,12 +241,15 @@ def _item_discounts(ctx: BlockContext, gross: I64) -> Discount:
 
 
 def _order_discounts(ctx: BlockContext, n: int) -> tuple[U8, I64]:
-    has = chance(ctx.stream("orders.discount").u32(n), ORDER_DISCOUNT_SHARE)
+    at = np.flatnonzero(chance(ctx.stream("orders.discount").u32(n), ORDER_DISCOUNT_SHARE))
     shares = (ORDER_PERCENTAGE_SHARE, 1.0 - ORDER_PERCENTAGE_SHARE)
-    which = choose(ctx.stream("orders.discount_type").u16(n), shares)
-    bits = ctx.stream("orders.discount_value").u32(n)
-    value = 100 * integers(bits, np.where(which == FIXED, 50, 5), np.where(which == FIXED, 499, 19))
-    return np.where(has, which, NO_DISCOUNT).astype(np.uint8), np.where(has, value, 0)
+    which = choose(ctx.stream("orders.discount_type").u16(n)[at], shares)
+    bits = ctx.stream("orders.discount_value").u32(n)[at]
+    kind, value = np.full(n, NO_DISCOUNT, dtype=np.uint8), np.zeros(n, dtype=np.int64)
+    kind[at] = which
+    low, high = np.where(which == FIXED, 50, 5), np.where(which == FIXED, 499, 19)
+    value[at] = 100 * integers(bits, low, high)
+    return kind, value
 
 
 def _lines_of(offsets: I32, orders: I32) -> I64:

@@ -106,11 +106,11 @@ def draw_life(
     failed = status == FAILED
     needed[failed] = 2 + chance(draws.u32("shipments.failed_attempts"), FAILED_THIRD_SHARE)[failed]
     first, needed = _in_time(days, plan.last_day, placing, status, first, needed)
-    open_first, open_attempts = _under_way(days, plan.last_day, placing, status, draws)
-    shipped = status == SHIPPED
-    first = np.where(shipped, open_first, first)
     done = (status == DELIVERED) | failed
-    attempts = np.where(done, needed, np.where(shipped, open_attempts, 0)).astype(np.int8)
+    attempts = np.where(done, needed, 0).astype(np.int8)
+    shipped = np.flatnonzero(status == SHIPPED)
+    if len(shipped):
+        first[shipped], attempts[shipped] = _under_way(days, plan.last_day, placing, draws, shipped)
     accepted = np.where(
         (status == PENDING) | (status == CANCELLED),
         NEVER_US,
@@ -130,7 +130,7 @@ def draw_life(
         cancelled_us=np.full(n, NEVER_US),
         reason=np.full(n, NO_REASON, dtype=np.uint8),
     )
-    sent = np.flatnonzero(done | shipped)
+    sent = np.flatnonzero(done | (status == SHIPPED))
     schedule_attempts(ctx, days, placing, life, slots, sent)
     dispatch(ctx, days, placing, life, slots, sent)
     finish(life, sent)
@@ -142,13 +142,14 @@ def schedule_attempts(
     ctx: BlockContext, days: Days, placing: Placing, life: Life, slots: Slots, at: np.ndarray
 ) -> None:
     """Set the instants of the attempts of orders ``at``, on their first and the next days."""
+    life.attempt_us[:, at] = NEVER_US
     day = life.first_day[at]
     for number in range(MAX_ATTEMPTS):
-        has = life.attempts[at] > number
-        when = uniform_instants(ctx.plan, day[has], slots.attempt_bits[number, at[has]],
-                                *ATTEMPT_HOURS)  # fmt: skip
-        life.attempt_us[number, at] = NEVER_US
-        life.attempt_us[number, at[has]] = when
+        tried = np.flatnonzero(life.attempts[at] > number)
+        at, day = at.take(tried), day.take(tried)
+        life.attempt_us[number, at] = uniform_instants(
+            ctx.plan, day, slots.attempt_bits[number].take(at), *ATTEMPT_HOURS
+        )
         day = days.served(placing.region[at], day)
 
 
@@ -204,8 +205,10 @@ def _first_days(ctx: BlockContext, days: Days, placing: Placing, draws: Draws) -
     share = ctx.plan.scenario.distributions.delivery_delays
     delayed = chance(draws.u32("shipments.delay"), share)
     by = integers(draws.u32("shipments.delay_days"), *EXTRA_DELAY_DAYS)
-    later = days.served(placing.region, placing.promise + by - 1)
-    return np.where(delayed, later, placing.promise).astype(np.int32)
+    first = placing.promise.copy()
+    at = np.flatnonzero(delayed)
+    first[at] = days.served(placing.region[at], first[at] + by[at] - 1)
+    return first
 
 
 def _in_time(
@@ -222,23 +225,23 @@ def _in_time(
 
 
 def _under_way(
-    days: Days, last_day: int, placing: Placing, status: U8, draws: Draws
+    days: Days, last_day: int, placing: Placing, draws: Draws, at: np.ndarray
 ) -> tuple[I32, np.ndarray]:
-    """Return first attempt's day and attempts so far of Shipped orders."""
+    """Return first attempt's day and attempts so far of Shipped orders ``at``."""
     coming = days.schedule[:, last_day - days.first]
     recent = np.empty((2, 2), dtype=np.int32)  # by attempts so far - 1, region
     for code in (0, 1):
         back = np.arange(last_day, last_day - 30, -1, dtype=np.int32)
         served = back[days.schedule[code, back - 1 - days.first] == back]
         recent[:, code] = served[:2]
-    so_far = choose(draws.u16("shipments.attempts_so_far"), SHIPPED_SHARES).astype(np.int8)
-    region = placing.region
-    so_far[(so_far == 2) & (recent[1, region] < placing.promise)] = 1
-    so_far[(so_far == 1) & (recent[0, region] < placing.promise)] = 0
+    so_far = choose(draws.u16("shipments.attempts_so_far")[at], SHIPPED_SHARES).astype(np.int8)
+    region, promise = placing.region[at], placing.promise[at]
+    so_far[(so_far == 2) & (recent[1, region] < promise)] = 1
+    so_far[(so_far == 1) & (recent[0, region] < promise)] = 0
     before = days.working_before[coming - days.first]
     second = days.working_before[before - days.first]
     latest = np.where(before <= last_day, before, second)[region]
-    sendable = (latest <= last_day) & (latest > placing.day)
+    sendable = (latest <= last_day) & (latest > placing.day[at])
     so_far[(so_far == 0) & ~sendable] = 1
     first = np.where(so_far == 0, coming[region], recent[np.maximum(so_far, 1) - 1, region])
     return first.astype(np.int32), so_far

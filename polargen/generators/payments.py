@@ -49,7 +49,7 @@ class PaymentGenerator(BaseGenerator):
         part = paying.first_cents[at]
         amount = np.where(first, part, np.where(of_two, grand - part, grand))
         day = calendar.local_day(us)
-        method = _method(ctx, book)[at]
+        method = _method(ctx, book, at)
         bulk = paying.bulk[at]
         user = _recorder(ctx, book, at, day, number, method, bulk)
         key = (placing.order_id[at] - 1) * 2 + number
@@ -75,12 +75,12 @@ class PaymentGenerator(BaseGenerator):
         return {"payments": frame}
 
 
-def _method(ctx: BlockContext, book: Book) -> Array:
-    usual = ctx.world.companies.method[book.placing.company]
-    bits = book.draws.u16("payments.method")
+def _method(ctx: BlockContext, book: Book, at: Array) -> Array:
+    usual = ctx.world.companies.method[book.placing.company[at]]
+    bits = book.draws.u16("payments.method")[at]
     method = np.where(usual == TRANSFER, choose(bits, CHANNEL_SHARES[TRANSFER]),
                       choose(bits, CHANNEL_SHARES[CHECK]))  # fmt: skip
-    return np.where(book.paying.bulk, usual, method).astype(np.uint8)
+    return np.where(book.paying.bulk[at], usual, method).astype(np.uint8)
 
 
 def _recorder(

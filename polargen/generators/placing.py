@@ -138,12 +138,13 @@ def _instants(ctx: BlockContext, index: I64) -> tuple[I64, I32]:
 
 def _branches(ctx: BlockContext, company: I32, order_us: I64) -> I32:
     offsets = ctx.world.companies.branch_offset
-    first = offsets[company]
-    number = offsets[company + 1] - first
+    first = offsets.take(company)
+    number = offsets.take(company + 1) - first
     wants = chance(ctx.stream("orders.branch_id.chance").u32(len(company)), BRANCH_SHARE)
-    pick = integers(ctx.stream("orders.branch_id").u32(len(company)), 0, np.maximum(number, 1) - 1)
-    branch = np.where(wants & (number > 0), first + pick, -1).astype(np.int32)
-    chosen = np.flatnonzero(branch >= 0)
+    chosen = np.flatnonzero(wants & (number > 0))
+    bits = ctx.stream("orders.branch_id").u32(len(company))[chosen]
+    branch = np.full(len(company), -1, dtype=np.int32)
+    branch[chosen] = first[chosen] + integers(bits, 0, number[chosen] - 1)
     early = ctx.world.branches.created_at[branch[chosen]] > order_us[chosen]
     branch[chosen[early]] = -1
     return branch

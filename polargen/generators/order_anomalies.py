@@ -166,8 +166,9 @@ def _choose(
     room = _sum(np.where(free, rate, 0.0))
     scale = max(0.0, target / room) if room else 0.0
     hit = free & chance(draws.u32("anomalies.orders"), np.minimum(rate * scale, 1.0))
-    kind = anomalies.choose_type(eligible, draws.u32("anomalies.orders.type"))
-    now.anomaly[hit] = kind[hit]
+    at = np.flatnonzero(hit)
+    possible = {name: mask[at] for name, mask in eligible.items()}
+    now.anomaly[at] = anomalies.choose_type(possible, draws.u32("anomalies.orders.type")[at])
     now.anomaly[waits] = CODE["stock_shortage"]
 
 

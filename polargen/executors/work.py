@@ -36,7 +36,7 @@ from polargen.schema import Table
 from polargen.schema.service import ANOMALY_LABELS
 from polargen.sinks import PartRecord, SinkSettings
 
-_ENOUGH_GROUPS = 64
+_ENOUGH_GROUPS = 32
 _MOST_JOINED = 8
 
 
@@ -185,6 +185,7 @@ def run_group(settings: WorkSettings, group: int, totals: Totals | None = None) 
                 own = Totals.zero(plan.companies, plan.products)
             frames, context = make_block(plan, block, totals or own, seconds)
             results.append(_deliver(settings, block, frames, context, writer.write, seconds))
+            del context
         started = time.perf_counter()
         parts = tuple(writer.close())
         _spend(seconds, "sink", started)
@@ -248,26 +249,29 @@ def _tables() -> Mapping[str, Table]:
 def _deliver(
     settings: WorkSettings,
     block: Block,
-    frames: Mapping[str, Frame],
+    frames: dict[str, Frame],
     context: BlockContext,
     write: Callable[[Table, pa.Table], None],
     seconds: dict[str, float],
 ) -> BlockResult:
-    started = time.perf_counter()
-    arrow: dict[str, pa.Table] = {name: frame.to_arrow() for name, frame in frames.items()}
-    _spend(seconds, "arrow", started)
     if settings.check:
         started = time.perf_counter()
         _check(settings.plan, block, frames)
         _spend(seconds, "checks", started)
-    started = time.perf_counter()
-    digests = {name: digest(frames[name].table, rows) for name, rows in arrow.items()}
-    _spend(seconds, "digests", started)
-    started = time.perf_counter()
-    for name, rows in arrow.items():
-        write(frames[name].table, rows)
-    _spend(seconds, "sink", started)
-    rows = {name: len(frame) for name, frame in frames.items()}
+    rows: dict[str, int] = {}
+    digests: dict[str, str] = {}
+    for name in list(frames):  # each is let go at once, so that the next reuses its memory
+        frame = frames.pop(name)
+        rows[name] = len(frame)
+        started = time.perf_counter()
+        arrow = frame.to_arrow()
+        _spend(seconds, "arrow", started)
+        started = time.perf_counter()
+        digests[name] = digest(frame.table, arrow)
+        _spend(seconds, "digests", started)
+        started = time.perf_counter()
+        write(frame.table, arrow)
+        _spend(seconds, "sink", started)
     return BlockResult(block.number, rows, digests, dict(context.tally))
 
 

@@ -169,6 +169,7 @@ def _dictionary_page(entries: int, size: int, stored: int) -> bytes:
     return struct({1: i32(_DICTIONARY_PAGE), 2: i32(size), 3: i32(stored), 7: head})[1]
 
 
+@lru_cache(maxsize=1 << 10)
 def _statistics(nulls: int, limits: tuple[bytes, bytes] | None) -> Value:
     low, high = limits or (None, None)
     return struct(

@@ -11,7 +11,7 @@ from polargen.columns import single
 from polargen.schema import Table
 from polargen.sinks.base import SinkSettings
 from polargen.sinks.files import Encoder, FileSink, codec
-from polargen.sinks.parquet.chunks import Codec, chunk_of
+from polargen.sinks.parquet.chunks import Chunk, Codec, chunk_of
 from polargen.sinks.parquet.footer import MAGIC, Footer
 from polargen.sinks.parquet.leaves import leaves_of
 
@@ -37,22 +37,20 @@ class ParquetEncoder:
         """See `Encoder`."""
         if not rows.num_rows:
             return
-        start, chunks = self._place, []
+        chunks: list[Chunk] = []
         for column, schemas in zip(self._columns, self._footer.leaves, strict=True):
             for leaf in leaves_of(column, schemas, single(rows.column(column.name))):
-                chunk = chunk_of(leaf, self._codec)
-                for piece in chunk.pieces:
-                    self._write(piece)
-                chunks.append(chunk)
-        self._footer.add(rows.num_rows, chunks, start)
+                chunks.append(chunk_of(leaf, self._codec))
+        self._footer.add(rows.num_rows, chunks, self._place)
+        self._write(b"".join(piece for chunk in chunks for piece in chunk.pieces))
 
     def close(self) -> None:
         """See `Encoder`."""
         self._write(self._footer.write())
 
-    def _write(self, piece: bytes | pa.Buffer) -> None:
-        self._file.write(piece)
-        self._place += len(piece)
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._place += len(data)
 
 
 class ParquetSink(FileSink):

@@ -179,12 +179,11 @@ def _whole(whole: Found) -> list[str]:
 
 
 def _text(text: Found) -> list[str]:
-    parts = [
-        "## Text",
-        f"Multiplier {text['multiplier']:g}, scale factor {text['scale']:g}; plain, two workers.",
-    ]
+    parts = ["## Text", "Plain, two workers."]
     for name, title in _FORMATS.items():
-        parts += [f"### {title}", _makers(text[name], _WHOLE)]
+        made = text[name]
+        size = f"Multiplier {made['multiplier']:g}, scale factor {made['scale']:g}."
+        parts += [f"### {title}", size, _makers(made, _WHOLE)]
     return parts
 
 
@@ -218,7 +217,7 @@ def _codecs(codecs: Found) -> list[str]:
 
 def _makers(compared: Found, keys: Iterable[tuple[str, str, float, int]]) -> str:
     """Return a line a figure, a column a maker, and the ratios to each of the others."""
-    makers = [name for name in compared if name != "ratios"]
+    makers = [name for name in compared if name not in ("ratios", "multiplier", "scale")]
     others = makers[1:]
     lines = []
     for key, title, divisor, digits in keys:

@@ -35,8 +35,8 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rows: of a whole run to Parquet; of one to text a quarter of them, of one with another
-            codec an eighth.
+        rows: of a whole run to Parquet; of one to CSV half of them, of one to NDJSON or with
+            another codec an eighth.
         runs: of each command.
         sizes: rows of the runs that show how time and memory grow; 0 stands for ``rows``.
         blocks: of each kind, for the parts.
@@ -54,7 +54,7 @@ class Effort:
 
 EFFORTS = {
     "quick": Effort(4_000_000, 1, (1_000_000, 0), blocks=3, peer_rows=10_000, load_rows=500_000),
-    "bench": Effort(20_000_000, 3, (5_000_000, 0), blocks=8, peer_rows=30_000, load_rows=5_000_000),
+    "bench": Effort(40_000_000, 3, (5_000_000, 0), blocks=8, peer_rows=30_000, load_rows=5_000_000),
     "full": Effort(
         40_000_000,
         5,
@@ -137,7 +137,7 @@ def measure_all(effort: Effort, parts: Sequence[str], folder: Path) -> dict[str,
 
     measures: dict[str, Callable[[], Any]] = {
         "whole": lambda: whole.measure_whole(effort.rows, effort.runs, folder, say),
-        "text": lambda: whole.measure_text(effort.rows // 4, effort.runs, folder, say),
+        "text": lambda: whole.measure_text(effort.rows, effort.runs, folder, say),
         "codecs": lambda: whole.measure_codecs(effort.rows // 8, effort.runs, folder, say),
         "sizes": sizes,
         "load": lambda: load.measure_load(effort.load_rows, effort.runs, folder, say),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from types import ModuleType
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from polargen import errors, guard
 from polargen.cli.app import COMMANDS, app
@@ -165,3 +167,25 @@ def test_changelog__has_the_version_that_is_built() -> None:
         "Fixed",
         "Security",
     }
+
+
+def test_help__shows_speed_and_size_of_codecs_as_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "bench.json").read_text())
+    lines = CliRunner().invoke(app, ["generate", "--help"]).output.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.split()[:1] == ["codec"])
+    formats = lines[start].split()[1:]
+    shown: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in formats}
+    for line in lines[start + 2 : start + 7]:
+        codec, *figures = line.split()
+        for name, speed, size in zip(formats, figures[::2], figures[1::2], strict=False):
+            shown[name][codec] = (float(speed), float(size))
+    for name, codecs in measured["codecs"].items():
+        assert set(shown[name]) == set(codecs)
+        default = codecs[next(iter(codecs))]
+        for codec, found in codecs.items():
+            speed, size = (
+                found[key]["median"] / default[key]["median"]
+                for key in ("rows_per_s", "bytes_per_cell")
+            )
+            assert shown[name][codec][0] == pytest.approx(speed, abs=0.25), (name, codec)
+            assert shown[name][codec][1] == pytest.approx(size, abs=0.02), (name, codec)

@@ -84,11 +84,11 @@ def generate(**given: Any) -> None:
     Compression, measured: speed and size of a run, those of the format's default as 1.
       codec     parquet       csv           json
                 speed  size   speed  size   speed  size
-      none       1.0   1.26    1.0   1.00    1.0   1.00
-      zstd       1.0   1.00    1.1   0.17    1.0   0.09
+      none       1.1   1.26    1.0   1.00    1.0   1.00
+      zstd       1.0   1.00    1.0   0.17    1.2   0.09
       lz4        1.0   1.05
-      snappy     1.0   1.05
-      gzip       0.5   1.00    0.6   0.22    0.8   0.12
+      snappy     1.2   1.05
+      gzip       0.5   1.00    0.7   0.22    0.8   0.12
     """
     request = Request(
         **{name: given.pop(name) for name in ("as_json", "quiet", "dry_run", "out", "format_name")},

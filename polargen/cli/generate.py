@@ -72,15 +72,6 @@ def generate(**given: Any) -> None:
     result says how many rows there would be and how fast they came.
 
     \b
-    Example:
-      polargen generate
-      polargen generate --scenario peak-season --from 2024-01-01 --to 2024-03-31 \\
-        --seed 12345 -o out/peak --verify
-      polargen generate --set anomalyRate=0.2 --format csv --compression gzip -o out/csv
-      polargen toggle --enable
-      polargen generate --no-dry-run --database embedded
-
-    \b
     Compression, measured: speed and size of a run, those of the format's default as 1.
       codec     parquet       csv           json
                 speed  size   speed  size   speed  size
@@ -89,6 +80,15 @@ def generate(**given: Any) -> None:
       lz4        1.0   1.05
       snappy     1.2   1.05
       gzip       0.5   1.00    0.7   0.22    0.8   0.12
+
+    \b
+    Example:
+      polargen generate
+      polargen generate --scenario peak-season --from 2024-01-01 --to 2024-03-31 \\
+        --seed 12345 -o out/peak --verify
+      polargen generate --set anomalyRate=0.2 --format csv --compression gzip -o out/csv
+      polargen toggle --enable
+      polargen generate --no-dry-run --database embedded
     """
     request = Request(
         **{name: given.pop(name) for name in ("as_json", "quiet", "dry_run", "out", "format_name")},

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 
 from polargen.errors import PolargenError, RunError
 from polargen.executors.memory import keep_freed_memory
-from polargen.executors.work import GroupResult, WorkSettings, run_group
+from polargen.executors.work import GroupResult, WorkSettings, groups_of, run_group, totals_for
 from polargen.generators.base import register_generator, registered
-from polargen.generators.totals import Totals
+from polargen.generators.totals import PackedTotals, Totals
 from polargen.workers import Workers
 
 
@@ -53,17 +53,24 @@ class LocalExecutor:
                 yield run_group(self._settings, group, totals)
             return
         waiting = list(reversed(groups))
+        blocks = groups_of(self._settings.plan, self._settings.blocks_per_group)
+
+        def send(connection: Connection) -> None:
+            group = waiting.pop()
+            needed = None if totals is None else totals_for(blocks[group], totals)
+            _send(connection, (group, needed))
+
         self._tell(min(self._count, len(groups)))
         busy = []
         for connection in self._told[: len(groups)]:
-            _send(connection, (waiting.pop(), totals))
+            send(connection)
             busy.append(connection)
         while busy:
             for ready in wait(busy):
                 assert isinstance(ready, Connection)
                 result = _receive(ready, self._workers.processes[ready])
                 if waiting:
-                    _send(ready, (waiting.pop(), totals))
+                    send(ready)
                 else:
                     busy.remove(ready)
                 yield result
@@ -120,8 +127,10 @@ def serve(descriptor: int) -> NoReturn:
         os._exit(1)  # the orchestrator is gone; it or its successor cleans up
 
 
-def _attempt(settings: WorkSettings, group: int, totals: Totals | None) -> tuple[str, Any]:
+def _attempt(settings: WorkSettings, group: int, packed: PackedTotals | None) -> tuple[str, Any]:
+    plan = settings.plan
     try:
+        totals = None if packed is None else packed.unpacked(plan.companies, plan.products)
         return "result", run_group(settings, group, totals)
     except PolargenError as error:
         return "error", error

@@ -7,7 +7,7 @@ process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,7 @@ from polargen.generators.totals import PackedTotals, Totals
 from polargen.generators.world import build_world
 from polargen.plan import Plan
 from polargen.schema import Table
+from polargen.schema.masters import COMPANIES, PRODUCTS
 from polargen.schema.service import ANOMALY_LABELS
 from polargen.sinks import PartRecord, SinkSettings
 
@@ -161,6 +162,17 @@ def _joins(current: list[Block], block: Block, blocks_per_group: int) -> bool:
     if current[-1].kind == "orders":
         return False
     return sum(item.units for item in current) + block.units <= BLOCK_ROWS
+
+
+def totals_for(group: Sequence[Block], totals: Totals) -> PackedTotals:
+    """Return what the masters of a group need of a run's totals."""
+
+    def rows(table: str) -> range:
+        blocks = [block for block in group if block.table == table]
+        first, stop = (block.first for block in blocks), (block.stop for block in blocks)
+        return range(min(first, default=0), max(stop, default=0))
+
+    return totals.packed(rows(COMPANIES.name), rows(PRODUCTS.name))
 
 
 def run_group(settings: WorkSettings, group: int, totals: Totals | None = None) -> GroupResult:

@@ -50,18 +50,16 @@ def product_names(plan: Plan, products: Products, index: I64) -> pa.Array:
         index: int64, product_id - 1, in any order.
     """
     words = pools.packaged()["products"]
-    family = _family(products, index)
+    ordinals = products.ordinal[index].astype(np.int64)
     texts: list[pa.Array] = []
     rows: list[np.ndarray] = []
     for code, category in enumerate(CATALOGUE):
         here = np.flatnonzero(products.category[index] == code)
-        members = np.flatnonzero((products.category == code) & (products.parent < 0))
-        ordinal = np.searchsorted(members, family[here])
         lists = [pools.strings(*part) for part in words[category.name]["parts"]]
         machine = not category.sizes
         sizes = [len(part) for part in lists] + [_MACHINE_MODELS] * machine
         key = plan.name_key("products.name", code)
-        *parts, turn = pools.combination(ordinal, len(members), sizes, key)
+        *parts, turn = pools.combination(ordinals[here], int(products.parents[code]), sizes, key)
         if machine:
             text = _machine_names(plan, products, index[here], lists[0], *parts)
         else:

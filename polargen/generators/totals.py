@@ -15,6 +15,7 @@ from polargen.draw import I32, I64
 NEVER_DAY = 2**31 - 1  # no overdue order
 _CODEC = pa.Codec("zstd", 1)
 _NO_STOCK = -1
+_OF_PRODUCTS = frozenset({"total_sold", "closing_stock"})
 _UNTOUCHED = {"oldest_overdue_due_day": NEVER_DAY, "closing_stock": _NO_STOCK}  # 0 elsewhere
 
 
@@ -55,13 +56,20 @@ class Totals:
             closing_stock=np.full(products, _NO_STOCK, dtype=np.int64),
         )
 
-    def packed(self) -> PackedTotals:
-        """Return the totals as they travel and are kept: what differs from `zero` only."""
+    def packed(self, companies: range | None = None, products: range | None = None) -> PackedTotals:
+        """Return the totals as they travel and are kept: what differs from `zero` only.
+
+        Args:
+            companies, products: indices that are wanted; None: all.
+        """
         columns: dict[str, tuple[I32, I64]] = {}
         for item in fields(self):
-            values = getattr(self, item.name)
-            at = np.flatnonzero(values != _UNTOUCHED.get(item.name, 0)).astype(np.int32)
-            columns[item.name] = (at, values[at].astype(np.int64))
+            whole = getattr(self, item.name)
+            wanted = products if item.name in _OF_PRODUCTS else companies
+            first, stop = (0, len(whole)) if wanted is None else (wanted.start, wanted.stop)
+            values = whole[first:stop]
+            at = np.flatnonzero(values != _UNTOUCHED.get(item.name, 0))
+            columns[item.name] = ((at + first).astype(np.int32), values[at].astype(np.int64))
         return PackedTotals(columns)
 
 
@@ -81,6 +89,12 @@ class PackedTotals:
                 target[at] = np.maximum(target[at], values)
             else:
                 target[at] += values
+
+    def unpacked(self, companies: int, products: int) -> Totals:
+        """Return the totals of so many companies and products."""
+        totals = Totals.zero(companies, products)
+        self.add_to(totals)
+        return totals
 
     def to_json(self) -> dict[str, list[str]]:
         """Return the totals as text that JSON can hold."""

@@ -41,6 +41,8 @@ class Products:
         reorder_point, reorder_quantity: int32 pieces; opening stock is their sum.
         created_at: int64, µs UTC, before the window; a variant's after its parent's.
         parent: int32 index of the product varied; -1 for parents.
+        ordinal: int32, place among the parents of the category; a variant has its parent's.
+        parents: int64 (categories,), how many products of each are no variants.
         size: int8, index of the category's sizes; -1 where it has none.
         option: int8, index of the category's options, for variants by roast or grind; else -1.
         by_rank: int32, index of the product of each rank - 1.
@@ -55,6 +57,8 @@ class Products:
     reorder_quantity: I32
     created_at: I64
     parent: I32
+    ordinal: I32
+    parents: I64
     size: I8
     option: I8
     by_rank: I32
@@ -73,7 +77,7 @@ def build_products(plan: Plan) -> Products:
     by_rank = np.empty(n, dtype=np.int32)
     by_rank[rank - 1] = index
     category = _categories(plan, rank)
-    parent, turn = _families(plan, category)
+    parent, turn, ordinal = _families(plan, category)
     price, size, option = _prices(plan, category, parent, turn)
     point, quantity = _stock_policy(plan, rank, price)
     return Products(
@@ -85,6 +89,8 @@ def build_products(plan: Plan) -> Products:
         reorder_quantity=quantity,
         created_at=_created(plan, index, parent),
         parent=parent,
+        ordinal=ordinal,
+        parents=np.bincount(category[parent < 0], minlength=len(CATALOGUE)),
         size=size,
         option=option,
         by_rank=by_rank,
@@ -124,24 +130,27 @@ def variant_counts(products: I64) -> I64:
     return np.asarray(np.minimum(largest_remainder(counts, wanted), most))
 
 
-def _families(plan: Plan, category: U8) -> tuple[I32, I8]:
-    """Return each product's parent (int32, -1: none) and its turn among the variants (int8).
+def _families(plan: Plan, category: U8) -> tuple[I32, I8, I32]:
+    """Return each product's parent (-1: none), turn among the variants, and `Products.ordinal`.
 
     The first products of a category are the parents, the later ones their variants.
     """
     parent = np.full(len(category), -1, dtype=np.int32)
     turn = np.zeros(len(category), dtype=np.int8)
+    ordinal = np.zeros(len(category), dtype=np.int32)
     counts = np.bincount(category, minlength=len(CATALOGUE)).astype(np.int64)
     for code, variants in enumerate(variant_counts(counts).tolist()):
-        if variants == 0:
-            continue
         members = np.flatnonzero(category == code)
         parents = len(members) - variants
+        ordinal[members[:parents]] = np.arange(parents)
+        if variants == 0:
+            continue
         key = plan.name_key("products.parent", code)
         slot = permute(np.arange(variants), parents * VARIANTS_EACH, key)
         parent[members[parents:]] = members[slot // VARIANTS_EACH]
         turn[members[parents:]] = slot % VARIANTS_EACH
-    return parent, turn
+        ordinal[members[parents:]] = slot // VARIANTS_EACH
+    return parent, turn, ordinal
 
 
 def _prices(plan: Plan, category: U8, parent: I32, turn: I8) -> tuple[I64, I8, I8]:

@@ -297,7 +297,9 @@ def _raw_forms(url: str, secret: str) -> list[str]:
 def _said(text: str) -> str:
     """Return the server's words in a driver's error, in one line."""
     found = re.search(r"(?:ERROR|FATAL|PANIC):\s+(.*)", text)
-    words = found.group(1) if found else text.splitlines()[0].rpartition("[libpq] ")[2]
+    without = re.sub(r"Failed to execute query '.*':\s*", "", text, flags=re.DOTALL)
+    words = found.group(1) if found else without.splitlines()[0].rpartition("[libpq] ")[2]
+    words = words or "no connection to the server"  # it died without a word
     words = re.sub(r"^(?:[A-Z][A-Za-z_]+: )?(?:Failed to [a-z ]+: )*", "", words)
     detail = re.search(r"DETAIL:\s+(.*)", text)
     words = words.strip().rstrip(".")

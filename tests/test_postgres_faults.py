@@ -359,3 +359,20 @@ def test_worker__that_is_killed_is_told_and_rolled_back(scene: Scene) -> None:
     assert caught.value.exit_code == 1
     assert dump(scene) == everything
     assert_nothing_left(scene, before)
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("server closed the connection unexpectedly\n\tThis probably means", "server closed the"),
+        ("no connection to the server\n", "no connection to the server"),
+        ("\n", "no connection to the server"),
+    ],
+)
+def test_lost_session__is_said_after_a_statement_of_several_lines(reason: str, says: str) -> None:
+    query = "ALTER TABLE \"x\"\n  ADD CHECK (a <> 'b': c)"
+    error = Exception(f"INTERNAL: [libpq] Failed to execute query '{query}': {reason}")
+    shown = str(Database("postgresql://u@h/db").error(error))
+    assert says in shown
+    assert shown.endswith("the session was lost; run the command again")
+    assert "ALTER" not in shown

@@ -77,10 +77,10 @@ class Codec:
             return None
         codec = pa.Codec(self.name, self.level) if self.level is not None else pa.Codec(self.name)
         last = bodies[-1]
-        if len(last) > 4 * _SAMPLE:
+        if len(bodies) == 1 and len(last) > 4 * _SAMPLE:
             middle = len(last) // 2
             sample = codec.compress(last[middle : middle + _SAMPLE])
-            if len(sample) > _WORTH * _SAMPLE and len(bodies) == 1:
+            if len(sample) > _WORTH * _SAMPLE:
                 return None
         squeezed = [codec.compress(body) for body in bodies]
         return squeezed if sum(map(len, squeezed)) < sum(map(len, bodies)) else None

@@ -272,8 +272,8 @@ def _fixed(
 
 
 def _coded(codes: pa.Array, labels: pa.Array) -> pa.Array:
-    """Return codes with what they stand for; generators never give a code beyond the labels."""
-    return pa.DictionaryArray.from_arrays(codes, labels, safe=False)
+    """Return codes with what they stand for; Arrow refuses a code beyond the labels."""
+    return pa.DictionaryArray.from_arrays(codes, labels)
 
 
 def _decimal_words(cents: Array) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from polargen.digest import fixed_width
 from polargen.sinks.parquet.leaves import Leaf, LeafSchema, unpacked
 from polargen.sinks.parquet.packing import delta_packed, hybrid, width_of
 from polargen.sinks.parquet.thrift import Value, array_of, binary, i32, i64, struct
@@ -43,17 +44,11 @@ PHYSICAL = {
     "ints": INT32,
     "enums": BYTE_ARRAY,
 }
-_MONEY = frozenset({"money", "money_total"})
 _CODED = frozenset({"enum", "enums", "label", "json"})
 _POOLED = frozenset({"label", "json"})
 _PACKED = frozenset({"key", "int", "instant", "date"})  # a codec shrinks them by 1 %
 _SAMPLE = 1 << 13  # bytes of a page that tell whether a codec shrinks it
 _WORTH = 0.9
-_DTYPES: dict[int, np.dtype[Any]] = {
-    INT32: np.dtype("<i4"),
-    INT64: np.dtype("<i8"),
-    DOUBLE: np.dtype("<f8"),
-}
 
 
 @dataclass(frozen=True)
@@ -206,14 +201,11 @@ def _picked(values: Array, leaf: Leaf) -> Array:
 
 def _numbers(leaf: Leaf) -> Array:
     """Return a column's numbers, (n,) in its physical type; what stands for nulls is any."""
-    values, kind = leaf.values, leaf.schema.kind
-    start, end = values.offset, values.offset + len(values)
-    buffer = values.buffers()[1] or b""
-    if kind in _MONEY:  # its low 64 bits hold all of it
-        return np.frombuffer(buffer, dtype="<i8")[2 * start : 2 * end : 2].copy()
-    if kind == "ints":
-        return np.frombuffer(buffer, dtype=np.int8)[start:end].astype(np.int32)
-    return np.frombuffer(buffer, dtype=_DTYPES[PHYSICAL[kind]])[start:end]
+    values, column = leaf.values, leaf.schema.column
+    if column.kind == "ints":
+        small = np.frombuffer(values.buffers()[1] or b"", dtype=np.int8)
+        return small[values.offset : values.offset + len(values)].astype(np.int32)
+    return np.ascontiguousarray(fixed_width(column, values))
 
 
 def _coded(leaf: Leaf, pooled: bool) -> _Encoded:

@@ -60,8 +60,10 @@ NUMBERS = {
     "falling": -np.arange(777) * 1_000_003,
     "one": np.array([-5]),
     "two": np.array([7, 7]),
-    "whole block": np.arange(129),
-    "one mini more": np.arange(162) ** 2,
+    "whole block": np.arange(257),
+    "one mini more": np.arange(322) ** 2,
+    "just 32 bits": np.array([-(2**30), 2**30 - 1, 5] * 300) - 10**12,
+    "just more": np.array([-(2**30), 2**30, 5] * 300) - 10**12,
     "all bits": np.array([2**63 - 1, -(2**63), 0, -1, 1, 2**63 - 1] * 40),
     "quiet, then wild": np.concatenate([np.zeros(500, int), np.arange(300) ** 5 % 10**12]),
     "random": np.random.default_rng(1).integers(0, 2**37, 5_000),
@@ -212,6 +214,27 @@ def test_numbers__come_back(tmp_path: Path, name: str, kind: Any) -> None:
     assert duckdb.read_parquet(str(path)).fetchnumpy()["number"].tolist() == want
 
 
+@pytest.mark.parametrize(
+    "pool",
+    [
+        [],
+        [""],
+        ["one", "two", "six"],
+        [f"SO-{n:05d}" for n in range(300)] + ["", ""] + [f"ST-{n:09d}" for n in range(40)],
+        ["é" * (n % 7) for n in range(300)],
+    ],
+    ids=["empty", "nothing", "one length", "three lengths", "mixed"],
+)
+def test_labels__of_any_lengths_come_back(tmp_path: Path, pool: list[str]) -> None:
+    table = Table("words", "words", "", "word", (Column("word", "label", "", nullable=True),))
+    index = pa.array([*range(len(pool)), None], pa.int32())
+    words = pa.DictionaryArray.from_arrays(index, pa.array(pool, pa.string()))
+    path = tmp_path / "words.parquet"
+    path.write_bytes(encoded(table, pa.table({"word": words}, schema=table.arrow_schema)))
+    assert pq.read_table(path)["word"].to_pylist() == [*pool, None]
+    assert pl.read_parquet(path)["word"].to_list() == [*pool, None]
+
+
 @pytest.mark.parametrize("bits", range(1, 65))
 def test_pack__puts_the_bits_one_after_the_other(bits: int) -> None:
     width = width_of(2**bits - 1)
@@ -223,16 +246,16 @@ def test_pack__puts_the_bits_one_after_the_other(bits: int) -> None:
 
 
 def test_delta_packed__is_as_the_format_shows_it() -> None:
-    # Source: the examples of DELTA_BINARY_PACKED in parquet-format's Encodings.md; blocks of 128
+    # Source: the examples of DELTA_BINARY_PACKED in parquet-format's Encodings.md; blocks of 256
     # values in 4 parts, and the last step is repeated to the end of its part.
-    head = bytes([0x80, 0x01, 4, 5, 2])
+    head = bytes([0x80, 0x02, 4, 5, 2])
     assert delta_packed(np.arange(1, 6)) == head + bytes([2, 0, 0, 0, 0])
-    head = bytes([0x80, 0x01, 4, 8, 14])  # 7, 5, 3, 1, 2, 3, 4, 5: steps -2, -2, -2, 1, 1, 1, 1
+    head = bytes([0x80, 0x02, 4, 8, 14])  # 7, 5, 3, 1, 2, 3, 4, 5: steps -2, -2, -2, 1, 1, 1, 1
     bits = bytes([0b11_00_00_00, 0b11_11_11_11])
     packed = delta_packed(np.array([7, 5, 3, 1, 2, 3, 4, 5]))
     assert packed[:10] == head + bytes([3, 2, 0, 0, 0])
     assert packed[10:12] == bits
-    assert len(packed) == 10 + 32 * 2 // 8
+    assert len(packed) == 10 + 64 * 2 // 8
 
 
 def test_hybrid__is_a_run_or_packed_bits() -> None:

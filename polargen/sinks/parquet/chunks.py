@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ _POOLED = frozenset({"label", "json"})
 _PACKED = frozenset({"key", "int", "instant", "date"})  # a codec shrinks them by 1 %
 _SAMPLE = 1 << 13  # bytes of a page that tell whether a codec shrinks it
 _WORTH = 0.9
+_FEW_RUNS = 16
 
 
 @dataclass(frozen=True)
@@ -186,13 +188,13 @@ def _encoded(leaf: Leaf) -> _Encoded:
         truths = unpacked(leaf.values, 1)
         return _Encoded(_PLAIN, np.packbits(_picked(truths, leaf), bitorder="little").tobytes())
     numbers = _picked(_numbers(leaf), leaf)
-    limits = None
-    if len(numbers) and not leaf.schema.repeated:
-        limits = (numbers.min().tobytes(), numbers.max().tobytes())
+    limits = (numbers.min(), numbers.max()) if len(numbers) else None
+    shown = None
+    if limits and not leaf.schema.repeated and not np.isnan(limits[0]):
+        shown = (limits[0].tobytes(), limits[1].tobytes())
     if physical == DOUBLE:
-        known = limits if len(numbers) and not np.isnan(numbers).any() else None
-        return _Encoded(_SPLIT, numbers.view(np.uint8).reshape(-1, 8).T.tobytes(), None, known)
-    return _Encoded(_DELTA, delta_packed(numbers), None, limits)
+        return _Encoded(_SPLIT, numbers.view(np.uint8).reshape(-1, 8).T.tobytes(), None, shown)
+    return _Encoded(_DELTA, delta_packed(numbers, limits), None, shown)
 
 
 def _picked(values: Array, leaf: Leaf) -> Array:
@@ -256,12 +258,23 @@ def _plain(pool: pa.Array) -> bytes:
     """Return texts with the length of each before it."""
     if not len(pool):
         return b""
-    starts = _starts(pool)
-    lengths = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(4), len(pool), [None, pa.py_buffer(np.diff(starts).astype("<i4"))]
+    lengths = np.diff(_starts(pool)).astype("<i4")
+    edges = np.flatnonzero(np.diff(lengths)) + 1
+    if len(edges) < _FEW_RUNS:  # numbered documents: texts of one length, then of another
+        runs = pairwise([0, *edges.tolist(), len(pool)])
+        return b"".join(_of_one_length(pool[start:stop], lengths[start]) for start, stop in runs)
+    heads = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(4), len(pool), [None, pa.py_buffer(lengths)]
     ).cast(pa.binary())
-    joined = pc.binary_join_element_wise(lengths, pool.cast(pa.binary()), b"")
-    return _bytes_of(joined)
+    return _bytes_of(pc.binary_join_element_wise(heads, pool.cast(pa.binary()), b""))
+
+
+def _of_one_length(pool: pa.Array, length: np.int32) -> bytes:
+    text = np.frombuffer(_bytes_of(pool), dtype=np.uint8).reshape(len(pool), int(length))
+    rows = np.empty((len(pool), 4 + int(length)), dtype=np.uint8)
+    rows[:, :4] = np.frombuffer(length.tobytes(), dtype=np.uint8)
+    rows[:, 4:] = text
+    return rows.tobytes()
 
 
 def _text(leaf: Leaf) -> _Encoded:

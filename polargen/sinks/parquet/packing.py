@@ -17,8 +17,8 @@ from polargen.sinks.parquet.thrift import uleb, zigzag
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_BLOCK = 128  # values that share a smallest step
-_MINI = 32  # values that could have a width of their own; those of a block have the same here
+_BLOCK = 256  # values that share a smallest step
+_MINI = 64  # values that could have a width of their own; those of a block have the same here
 _MINIS = _BLOCK // _MINI
 _SLACK = 0.05  # of the bits, that may be given away for one width in all blocks
 _SLACK_BITS = 1 << 14  # or so many, where there are few
@@ -32,6 +32,8 @@ def _packed_width(bits: int) -> int:
 
 _WIDTHS = np.array([_packed_width(min(bits, 64)) for bits in range(66)], dtype=np.int64)
 _HEAD = uleb(_BLOCK) + uleb(_MINIS)
+# By the logarithm of the bits; little-endian, so that the first of two neighbours is the lower.
+_WORDS = [np.dtype(f"<u{max(8, 1 << power) // 8}") for power in range(7)]
 
 
 def width_of(largest: int) -> int:
@@ -53,21 +55,25 @@ def pack(values: Array, width: int) -> Array:
         return np.empty(0, dtype=np.uint8)
     if width == 1:
         return np.packbits(values.astype(np.uint8, copy=False), bitorder="little")
-    while width % 8:  # join neighbours until they fill whole bytes
-        words = values.astype(_unsigned(2 * width), copy=False)
-        values = words[::2] | words[1::2] << width
+    words = values.astype(_unsigned(width), copy=False)
+    while width % 8:  # two neighbours are one word of twice the size: move the second to the first
+        half = 8 * words.itemsize
+        pairs = words.view(_unsigned(2 * half))
+        words = pairs >> half
+        words <<= width
+        words |= pairs & ((1 << half) - 1)
         width *= 2
     size = width // 8
-    if size in (1, 2, 4, 8):
-        return values.astype(f"<u{size}", copy=False).view(np.uint8)
-    out = np.empty(len(values) * size + 8, dtype=np.uint8)
+    if size == words.itemsize:
+        return words.view(np.uint8)
+    out = np.empty(len(words) * size + words.itemsize, dtype=np.uint8)
     # Each word is stored whole; the next one lies over the zero bytes that are too many.
-    np.ndarray((len(values),), dtype="<u8", buffer=out.data, strides=(size,))[:] = values
-    return out[: len(values) * size]
+    np.ndarray((len(words),), dtype=words.dtype, buffer=out.data, strides=(size,))[:] = words
+    return out[: len(words) * size]
 
 
 def _unsigned(bits: int) -> np.dtype[Any]:
-    return np.dtype(np.uint8 if bits <= 8 else f"u{1 << (bits - 1).bit_length() - 3}")
+    return _WORDS[(bits - 1).bit_length()]
 
 
 def hybrid(values: Array, width: int) -> bytes:
@@ -92,28 +98,33 @@ def run(value: int, count: int, width: int) -> bytes:
     return uleb(count << 1) + value.to_bytes(-(-width // 8), "little")
 
 
-def delta_packed(values: Array) -> bytes:
+def delta_packed(values: Array, limits: tuple[Any, Any] | None = None) -> bytes:
     """Write numbers by the steps between them (DELTA_BINARY_PACKED).
 
     Args:
         values: (n,) int32 or int64, n >= 0; steps wrap around as the format wants it.
+        limits: the least and the largest of int64; those near each other go as 32 bits.
     """
     count = len(values)
     first = int(values[0]) if count else 0
     head = _HEAD + uleb(count) + zigzag(first)
     if count < 2:
         return head
+    if limits is not None and int(limits[1]) - int(limits[0]) < 1 << 31:
+        values = values.astype(np.int32, copy=False)  # the steps are the same
     steps = np.empty(-(-(count - 1) // _BLOCK) * _BLOCK, dtype=values.dtype)
     np.subtract(values[1:], values[:-1], out=steps[: count - 1])
     steps[count - 1 :] = steps[count - 2]
     blocks = steps.reshape(-1, _BLOCK)
-    low, unsigned = blocks.min(axis=1), f"u{values.itemsize}"
-    reach = blocks.max(axis=1).view(unsigned) - low.view(unsigned)
+    low, high = blocks.min(axis=1), blocks.max(axis=1)
+    unsigned = f"u{values.itemsize}"
+    above = blocks.view(unsigned)
+    above -= low.view(unsigned)[:, None]
+    reach = high.view(unsigned) - low.view(unsigned)
     widths = _WIDTHS[np.frexp(reach.astype(np.float64))[1]]  # the exponent is the bits
     widest, exact = int(widths.max()) * len(widths), int(widths.sum())
     if (widest - exact) * _BLOCK <= max(_SLACK_BITS, _SLACK * exact * _BLOCK):
         widths[:] = widths.max()
-    above = blocks.view(unsigned) - low.view(unsigned)[:, None]
     used = -(-(count - 1 - (len(blocks) - 1) * _BLOCK) // _MINI)  # of the last block's minis
     heads = _block_heads(low, widths, used)
     unused = (_MINIS - used) * int(widths[-1]) * _MINI // 8
@@ -136,23 +147,24 @@ def _block_heads(low: Array, widths: Array, used: int) -> Array:
 
 def _blocks(heads: Array, above: Array, widths: Array) -> Array:
     """Return all blocks' bytes; those of a width are packed together."""
-    sizes = heads.shape[1] + widths * (_BLOCK // 8)
+    start = heads.shape[1]
     found = np.flatnonzero(np.bincount(widths)).tolist()
     if len(found) == 1:
-        return _rows(heads, above, found[0]).reshape(-1)
-    ends = np.cumsum(sizes)
-    out = np.empty(int(ends[-1]), dtype=np.uint8)
+        rows = np.empty((len(heads), start + found[0] * (_BLOCK // 8)), dtype=np.uint8)
+        rows[:, :start] = heads
+        rows[:, start:] = pack(above.reshape(-1), found[0]).reshape(len(heads), -1)
+        return rows.reshape(-1)
+    sizes = start + widths * (_BLOCK // 8)
+    places = np.cumsum(sizes) - sizes
+    out = np.empty(int(places[-1] + sizes[-1]), dtype=np.uint8)
+    _windows(out, start)[places] = heads
     for width in found:
         chosen = np.flatnonzero(widths == width)
-        size = int(sizes[chosen[0]])
-        places = np.ndarray((len(out) - size + 1, size), np.uint8, out.data, strides=(1, 1))
-        places[ends[chosen] - size] = _rows(heads[chosen], above[chosen], width)
+        packed = pack(above[chosen].reshape(-1), width).reshape(len(chosen), -1)
+        _windows(out, packed.shape[1])[places[chosen] + start] = packed
     return out
 
 
-def _rows(heads: Array, above: Array, width: int) -> Array:
-    start = heads.shape[1]
-    rows = np.empty((len(heads), start + width * (_BLOCK // 8)), dtype=np.uint8)
-    rows[:, :start] = heads
-    rows[:, start:] = pack(above.reshape(-1), width).reshape(len(heads), -1)
-    return rows
+def _windows(out: Array, size: int) -> Array:
+    """Return all runs of ``size`` bytes of an array, by where they begin."""
+    return np.ndarray((len(out) - size + 1, size), np.uint8, out.data, strides=(1, 1))

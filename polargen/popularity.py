@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polargen.draw import EXPONENT_STEPS, F64, zipf_weights
+from polargen.draw import EXPONENT_STEPS, F64, I64, Bool, zipf_weights
 
 MAX_LINES = 7  # Source: DOMAIN, order_items
 TOP_PART = 0.2
@@ -44,8 +44,8 @@ def top_share(weight: F64) -> float:
     n = len(weight)
     top = max(1, round(n * TOP_PART))
     lines = np.zeros(n, dtype=np.float64)
-    for k in range(1, MAX_LINES + 1):
-        lines = lines + _inclusion(weight, min(k, n))
+    for chances in _inclusion(weight, np.minimum(np.arange(1, MAX_LINES + 1), n)):
+        lines = lines + chances
     total = np.cumsum(lines)
     return float(total[top - 1] / total[-1])
 
@@ -65,21 +65,30 @@ def solve_exponent(n: int, wanted: float = DEFAULT_TOP_SHARE) -> int:
     return low
 
 
-def _inclusion(weight: F64, k: int) -> F64:
-    """Return each rank's chance to be among k distinct draws; sums to k."""
-    if k >= len(weight):
-        return np.ones(len(weight), dtype=np.float64)
+def _inclusion(weight: F64, draws: I64) -> F64:
+    """Return each rank's chance to be among k distinct draws, for each k: (k, n); a row sums to k.
+
+    Found by bisection: draws that come as a Poisson process, watched until k ranks have come.
+    """
     scale = weight * (1.0 / float(np.cumsum(weight)[-1]))
-    low, high = 0.0, float(k)
-    while float(np.cumsum(1.0 - _exp_minus(scale * high))[-1]) < k:
-        low, high = high, high * 2.0
+    wanted = draws.astype(np.float64)
+
+    def chances(until: F64) -> F64:
+        return 1.0 - _exp_minus(scale * until[:, None])
+
+    def too_few(until: F64) -> Bool:
+        return np.asarray(np.cumsum(chances(until), axis=1)[:, -1] < wanted)
+
+    some = draws < len(weight)
+    low, high = np.zeros(len(draws), dtype=np.float64), wanted.copy()
+    while (short := too_few(high) & some).any():
+        low[short] = high[short]
+        high[short] *= 2.0
     for _ in range(30):
         middle = 0.5 * (low + high)
-        if float(np.cumsum(1.0 - _exp_minus(scale * middle))[-1]) < k:
-            low = middle
-        else:
-            high = middle
-    return 1.0 - _exp_minus(scale * high)
+        short = too_few(middle)
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return np.where(some[:, None], chances(high), 1.0)
 
 
 def _exp_minus(x: F64) -> F64:

@@ -39,14 +39,16 @@ def simulated_top_share(weight: np.ndarray) -> float:
 def test_inclusion__agrees_with_a_simulation(n: int, k: int, close: float) -> None:
     """Within Rosén's approximation, which is worst for few draws, and 4.5 binomial deviations."""
     weight = popularity.weights("zipf", n, 1240)
-    chance = popularity._inclusion(weight, k)
+    chance = popularity._inclusion(weight, np.array([k]))[0]
     assert chance.sum() == pytest.approx(k, rel=1e-6)
     error = np.sqrt(chance * (1 - chance) / ORDERS)
     assert (np.abs(simulated(weight, k) - chance) < close + 4.5 * error).all()
 
 
 def test_inclusion__of_as_many_as_there_are_is_certain() -> None:
-    assert popularity._inclusion(popularity.weights("zipf", 5, 1024), 5).tolist() == [1.0] * 5
+    chances = popularity._inclusion(popularity.weights("zipf", 5, 1024), np.array([4, 5]))
+    assert chances[1].tolist() == [1.0] * 5
+    assert chances[0].sum() == pytest.approx(4)
 
 
 def test_baskets__are_drawn_with_these_chances() -> None:

@@ -22,10 +22,10 @@ EVERY_TYPE = [
     "duplicate_orders",
     "invalid_data",
 ]
-# 78,000 orders: three segments, eight warehouses, four blocks of orders, every kind of anomaly.
+# 108,000 orders: three segments, eight warehouses, four blocks of orders, every kind of anomaly.
 LARGE = "three segments"
 LARGE_CHANGES = {
-    "entityRates.ordersPerDay": 1300,
+    "entityRates.ordersPerDay": 1800,
     "entityRates.products": 800,
     "anomalyConfig.types": EVERY_TYPE,
     "anomalyRate": 0.2,

@@ -217,4 +217,4 @@ def test_joined_blocks__leave_enough_groups(multiplier: float, joined: int) -> N
     plan = make_plan(config, ScenarioProfile(name="test"))
     assert joined_blocks(plan) == joined
     orders = [group for group in groups_of(plan, joined) if group[0].kind == "orders"]
-    assert len(orders) >= 32
+    assert len(orders) >= 24

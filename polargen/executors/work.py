@@ -37,7 +37,7 @@ from polargen.schema.masters import COMPANIES, PRODUCTS
 from polargen.schema.service import ANOMALY_LABELS
 from polargen.sinks import PartRecord, SinkSettings
 
-_ENOUGH_GROUPS = 32
+_ENOUGH_GROUPS = 24
 _MOST_JOINED = 8
 
 

@@ -25,7 +25,7 @@ class Labels:
 
     def add(
         self,
-        anomaly: str,
+        anomaly: Array | str,
         entity: str,
         field_name: str | None,
         entity_id: Array,
@@ -38,7 +38,7 @@ class Labels:
         """Add one row for each entity.
 
         Args:
-            anomaly: type, one of `ANOMALY_TYPES`.
+            anomaly: codes of `ANOMALY_TYPES`, or one name for all.
             entity: table name.
             field_name: changed column, None for the row as a whole.
             entity_id: int64 keys.
@@ -51,11 +51,13 @@ class Labels:
         if n == 0:
             return
         column = None if field_name is None else TABLES[entity][field_name]
+        if isinstance(anomaly, str):
+            anomaly = np.full(n, ANOMALY_TYPES.index(anomaly), dtype=np.uint8)
         if isinstance(severity, str):
             severity = np.full(n, SEVERITIES.index(severity), dtype=np.uint8)
         self._parts.append(
             {
-                "anomaly_type": np.full(n, ANOMALY_TYPES.index(anomaly), dtype=np.uint8),
+                "anomaly_type": anomaly,
                 "entity": np.full(n, ENTITY_TYPES.index(entity), dtype=np.uint8),
                 "entity_id": entity_id,
                 "field": pa.repeat(pa.scalar(field_name, pa.string()), n),

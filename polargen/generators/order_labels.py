@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
-from polargen.anomalies import CODE, NO_ANOMALY
+from polargen.anomalies import CODE
 from polargen.blocks import BlockContext
 from polargen.columns import Array, Nullable
 from polargen.draw import U8
@@ -14,9 +16,14 @@ from polargen.generators.paying import OVERDUE, Paying
 from polargen.generators.placing import Placing
 from polargen.schema.service import SEVERITIES
 
+Shown: TypeAlias = "Array | Nullable | None"
+
 LOW, MEDIUM, HIGH = range(len(SEVERITIES))
 LONG_DELAY_DAYS = 7  # of a delivery; longer is of medium severity
-_TYPES = ("payment_delay", "delivery_delay", "order_cancellation", "stock_shortage")
+_KINDS = [
+    CODE[name]
+    for name in ("payment_delay", "delivery_delay", "order_cancellation", "stock_shortage")
+]
 
 
 def add_labels(ctx: BlockContext, book: Book) -> None:
@@ -25,36 +32,35 @@ def add_labels(ctx: BlockContext, book: Book) -> None:
         return
     befallen, placing = book.befallen, book.placing
     severity = _severity(book)
-    rows = np.flatnonzero(befallen.anomaly != NO_ANOMALY)
+    rows = np.flatnonzero(np.isin(befallen.anomaly, _KINDS))
     event = _event_us(ctx, book, rows)
     before = _shown(ctx, placing, befallen.base_life, befallen.base_paying, rows)
     after = _shown(ctx, placing, befallen.life, befallen.paying, rows)
-    for kind in _TYPES:
-        mine = befallen.anomaly[rows] == CODE[kind]
-        if not mine.any():
-            continue
-        unchanged = mine.copy()
-        for name, now in after.items():
-            was = before[name]
-            changed = _differs(was, now)
-            at = np.flatnonzero(mine & changed)
-            unchanged &= ~changed
-            moved = name == "scheduled_delivery_date"
-            ctx.labels.add(
-                kind,
-                "shipments" if moved else "orders",
-                name,
-                placing.order_id[rows[at]],
-                _take(was, at),
-                _take(now, at),
-                severity[rows[at]],
-                event[at],
-                befallen.cluster[rows[at]],
-            )
-        # An order that waited and shows it nowhere is labelled as a whole.
-        at = np.flatnonzero(unchanged)
-        ctx.labels.add(kind, "orders", None, placing.order_id[rows[at]], None, None,
-                       severity[rows[at]], event[at], befallen.cluster[rows[at]])  # fmt: skip
+    unchanged = np.ones(len(rows), dtype=bool)
+
+    def add(entity: str, name: str | None, at: Array, was: Shown, now: Shown) -> None:
+        row = rows[at]
+        ctx.labels.add(
+            befallen.anomaly[row],
+            entity,
+            name,
+            placing.order_id[row],
+            was,
+            now,
+            severity[row],
+            event[at],
+            befallen.cluster[row],
+        )
+
+    for name, now in after.items():
+        was = before[name]
+        changed = _differs(was, now)
+        unchanged &= ~changed
+        at = np.flatnonzero(changed)
+        entity = "shipments" if name == "scheduled_delivery_date" else "orders"
+        add(entity, name, at, _take(was, at), _take(now, at))
+    # An order that waited and shows it nowhere is labelled as a whole.
+    add("orders", None, np.flatnonzero(unchanged), None, None)
     at = np.arange(placing.base, len(placing))
     ctx.labels.add(
         "duplicate_orders",

@@ -26,7 +26,7 @@ from polargen.time_series import TimeSeries
 
 __all__ = ["FORMAT_VERSION", "Plan", "Unmet", "branches_of_rank", "make_plan", "plan_hash"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MIN_USERS = 4
 MIN_COMPANIES = 2
 MIN_PRODUCTS = 10

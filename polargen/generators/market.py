@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import pyarrow as pa
 
 from polargen import calendar, popularity
 from polargen.blocks import BlockContext
 from polargen.draw import I32, I64, U8, Bool, Table
+from polargen.generators.products import product_names
 from polargen.generators.world_companies import Companies
 from polargen.plan import Plan
 from polargen.plan.shares import TERMS, due_days
 
 LOOKAHEAD_DAYS = 200  # latest day any fact can touch after the window
 LOOKBACK_DAYS = 40
+KEPT_NAMES = 200_000  # products or drivers; about 10 MB of names in each process
 BULK = TERMS.index("bulk")
 ACTIVE = 0  # code of companies.status
 
@@ -81,6 +84,7 @@ class Market:
         terms: uint8, payment term of each company, code of `TERMS`.
         baskets: product tables by number of products in the warehouse; indices are local ranks.
         by_rank: int32, product index of each global rank - 1.
+        product_names: of all products, None where they are too many to keep.
         days: day tables.
     """
 
@@ -89,6 +93,7 @@ class Market:
     terms: U8
     baskets: dict[int, Table]
     by_rank: I32
+    product_names: pa.Array | None
     days: Days
 
 
@@ -118,8 +123,16 @@ def _make(ctx: BlockContext) -> Market:
         terms=payment_terms(companies),
         baskets={n: Table(popularity.weights(kind, n, plan.zipf_steps)) for n in sorted(sizes)},
         by_rank=by_rank,
+        product_names=_product_names(ctx),
         days=day_tables(plan.first_day, plan.last_day),
     )
+
+
+def _product_names(ctx: BlockContext) -> pa.Array | None:
+    if ctx.plan.products > KEPT_NAMES:
+        return None
+    index = np.arange(ctx.plan.products, dtype=np.int64)
+    return product_names(ctx.plan, ctx.world.products, index)
 
 
 def payment_terms(companies: Companies) -> U8:

@@ -206,5 +206,9 @@ def _names(ctx: BlockContext, book: Book) -> tuple[pa.Array, Array]:
     products = book.befallen.shortage.products
     place = np.zeros(ctx.plan.products, dtype=np.int32)
     place[products] = np.arange(len(products), dtype=np.int32)
-    names = product_names(ctx.plan, ctx.world.products, products.astype(np.int64))
+    every = book.market.product_names
+    if every is None:
+        names = product_names(ctx.plan, ctx.world.products, products.astype(np.int64))
+    else:
+        names = every.take(pa.array(products))
     return names, place.take(book.basket.product)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from polargen.draw import chance, choose, integers
 from polargen.generators.base import BaseGenerator
 from polargen.generators.book import Book, book_of, happened
 from polargen.generators.life import CANCELLED, DELIVERED, FAILED, MAX_ATTEMPTS, NEVER_US
+from polargen.generators.market import KEPT_NAMES
 from polargen.schema.sales import SHIPMENTS
 
 PENDING, DISPATCHED, IN_TRANSIT, DELIVERED_SHIPMENT, FAILED_SHIPMENT = range(5)
@@ -141,5 +143,15 @@ def _drivers(ctx: BlockContext, book: Book, at: Array) -> tuple[Array, pa.Array,
     driver = (local * each + integers(bits, 0, each - 1)).astype(np.int32)
     number = np.arange(block.first_warehouse * each, block.stop_warehouse * each, dtype=np.int64)
     key = plan.name_key("shipments.drivers")
-    names = pools.person_names(number, key, plan.scenario.locale, plan.seed, men=True)
+    count = plan.warehouses * each
+    if count > KEPT_NAMES:
+        names = pools.person_names(number, key, plan.scenario.locale, plan.seed, men=True)
+    else:
+        names = _names(count, key, plan.scenario.locale, plan.seed).take(pa.array(number))
     return driver, names, fixed_text("VH-", number + 1, 5 if number[-1] < 99_999 else 9)
+
+
+@lru_cache(maxsize=1)
+def _names(count: int, key: int, locale: str, seed: int) -> pa.Array:
+    """Return all drivers' names, made once in each process."""
+    return pools.person_names(np.arange(count, dtype=np.int64), key, locale, seed, men=True)

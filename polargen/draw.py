@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,7 @@ I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+Words: TypeAlias = "np.uint64 | U64"
 
 _MAX_SPAN = 1 << 31
 _STEPS = 8  # from index to index, before a search
@@ -160,26 +162,53 @@ def permute(index: ArrayLike, n: int, key: int) -> I64:
     Model: four Feistel rounds over the next even number of bits, walking the cycle until the
     value is inside the domain (fewer than four rounds on average).
     """
-    half = max(1, ((max(n - 1, 1)).bit_length() + 1) // 2)
     value = np.array(index, dtype=np.uint64, ndmin=1)
+    _walk(value.reshape(-1), np.uint64(n), _half(n), np.uint64(key))
+    return value.reshape(np.shape(index)).view(np.int64)
+
+
+def permute_each(index: I64, which: NDArray[Any], n: Sequence[int], key: Sequence[int]) -> I64:
+    """Map numbers by one of several bijections each, as `permute` does, at once.
+
+    Args:
+        index: int64 (k,), each in 0..n-1 of its domain.
+        which: (k,), the domain of each.
+        n, key: of the domains.
+    """
+    value = index.astype(np.uint64)
+    halves = np.array([_half(size) for size in n])
+    keys = np.array(key, dtype=np.uint64)
+    _walk(value, np.array(n, dtype=np.uint64)[which], halves[which], keys[which])
+    return value.view(np.int64)
+
+
+def _half(n: int) -> np.uint64:
+    return np.uint64(max(1, (max(n - 1, 1).bit_length() + 1) // 2))
+
+
+def _walk(value: U64, n: Words, half: Words, key: Words) -> None:
+    """Follow the rounds until all values are inside their domains."""
     outside = np.arange(value.size)
-    flat = value.reshape(-1)
+
+    def own(words: Words) -> Words:
+        return words if isinstance(words, np.uint64) else words[outside]
+
     while outside.size:
-        flat[outside] = _feistel(flat[outside], half, key)
-        outside = outside[flat[outside] >= np.uint64(n)]
-    return flat.reshape(np.shape(index)).view(np.int64)
+        moved = _feistel(value[outside], own(half), own(key))
+        value[outside] = moved
+        outside = outside[moved >= own(n)]
 
 
-def _feistel(value: U64, half: int, key: int) -> U64:
-    shift, mask = np.uint64(half), np.uint64((1 << half) - 1)
-    left, right = value >> shift, value & mask
+def _feistel(value: U64, half: Words, key: Words) -> U64:
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    left, right = value >> half, value & mask
     with np.errstate(over="ignore"):
         for turn in range(4):
-            word = right + np.uint64((key * (2 * turn + 1) + turn) & 0xFFFFFFFFFFFFFFFF)
+            word = right + (key * np.uint64(2 * turn + 1) + np.uint64(turn))
             word = (word ^ (word >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
             word = (word ^ (word >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
             left, right = right, left ^ ((word >> np.uint64(40)) & mask)
-    return (left << shift) | right
+    return (left << half) | right
 
 
 def largest_remainder(weights: ArrayLike, total: int) -> I64:

@@ -8,6 +8,7 @@ areas, companies and products stay those of the business.
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -196,9 +197,13 @@ def combination(index: I64, n: int, sizes: Sequence[int], key: int) -> list[I64]
         For each part an int64 index into its words; and last a turn, 0 for all while the
         combinations suffice for n.
     """
-    combinations = int(np.prod(np.asarray(sizes, dtype=np.int64)))
-    domain = -(-max(n, 1) // combinations) * combinations
-    return digits(permute(index, domain, key), sizes)
+    return digits(permute(index, domain_of(n, sizes), key), sizes)
+
+
+def domain_of(n: int, sizes: Sequence[int]) -> int:
+    """Return how many numbers `combination` permutes: whole turns of all choices, n or more."""
+    combinations = math.prod(sizes)
+    return -(-max(n, 1) // combinations) * combinations
 
 
 def joined(*parts: pa.Array | str) -> pa.Array:

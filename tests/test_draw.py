@@ -17,6 +17,7 @@ from polargen.draw import (
     integers,
     largest_remainder,
     permute,
+    permute_each,
     zipf_weights,
 )
 from polargen.streams import stream
@@ -247,3 +248,15 @@ def test_half_up__halves_go_up() -> None:
         int((Decimal(cents) * Decimal("0.14")).quantize(Decimal(1), rounding=ROUND_HALF_UP))
         for cents in range(1000)
     ]
+
+
+def test_permute_each__is_permute_in_each_domain() -> None:
+    domains, keys = [7, 1000, 2**40], [5, 2**62 + 1, 77]
+    which = np.arange(600) % 3
+    index = np.arange(600) % 7
+    image = permute_each(index, which, domains, keys)
+    for domain in range(3):
+        here = which == domain
+        alone = permute(index[here], domains[domain], keys[domain])
+        assert image[here].tolist() == alone.tolist()
+    assert index.tolist() == (np.arange(600) % 7).tolist()

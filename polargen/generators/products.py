@@ -11,7 +11,7 @@ import pyarrow as pa
 from polargen import pools
 from polargen.blocks import BlockContext, BlockKind
 from polargen.columns import Frame, Gather, Nullable, fixed_text
-from polargen.draw import I32, I64, chance, half_up, integers, permute
+from polargen.draw import I32, I64, chance, half_up, integers, permute, permute_each
 from polargen.generators.base import BaseGenerator
 from polargen.generators.catalogue import CATALOGUE, MACHINE_TIERS
 from polargen.generators.totals import Totals
@@ -50,21 +50,27 @@ def product_names(plan: Plan, products: Products, index: I64) -> pa.Array:
         index: int64, product_id - 1, in any order.
     """
     words = pools.packaged()["products"]
-    ordinals = products.ordinal[index].astype(np.int64)
+    lists = [[pools.strings(*part) for part in words[item.name]["parts"]] for item in CATALOGUE]
+    sizes = [
+        [*map(len, parts), *([] if item.sizes else [_MACHINE_MODELS])]
+        for item, parts in zip(CATALOGUE, lists, strict=True)
+    ]
+    choice = permute_each(
+        products.ordinal[index].astype(np.int64),
+        products.category[index],
+        [pools.domain_of(int(n), s) for n, s in zip(products.parents, sizes, strict=True)],
+        [plan.name_key("products.name", code) for code in range(len(CATALOGUE))],
+    )
     texts: list[pa.Array] = []
     rows: list[np.ndarray] = []
     for code, category in enumerate(CATALOGUE):
         here = np.flatnonzero(products.category[index] == code)
-        lists = [pools.strings(*part) for part in words[category.name]["parts"]]
-        machine = not category.sizes
-        sizes = [len(part) for part in lists] + [_MACHINE_MODELS] * machine
-        key = plan.name_key("products.name", code)
-        *parts, turn = pools.combination(ordinals[here], int(products.parents[code]), sizes, key)
-        if machine:
-            text = _machine_names(plan, products, index[here], lists[0], *parts)
+        *parts, turn = pools.digits(choice[here], sizes[code])
+        if not category.sizes:
+            text = _machine_names(plan, products, index[here], lists[code][0], *parts)
         else:
             text = pools.joined(
-                *(pool.take(pa.array(p)) for pool, p in zip(lists, parts, strict=True))
+                *(pool.take(pa.array(p)) for pool, p in zip(lists[code], parts, strict=True))
             )
         text = pools.numbered(text, turn, " No. ")
         texts.append(_with_size(text, products, index[here], code))

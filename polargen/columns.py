@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from polargen.schema import Column, Table
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array: TypeAlias = NDArray[Any]
 
@@ -194,6 +196,8 @@ def to_arrow(column: Column, values: Values, where: str) -> pa.Array:
 
 def arrow_to_polars(table: Table, arrow: pa.Table) -> pl.DataFrame:
     """Return an Arrow table of the declared schema as a Polars frame of the declared schema."""
+    import polars as pl  # only here: a run that shows no frames does without
+
     frame = pl.from_arrow(arrow, schema_overrides=None)
     assert isinstance(frame, pl.DataFrame)
     casts = [

@@ -14,13 +14,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from polargen import guard, guard_database
+from polargen import guard
 from polargen.blocks import KINDS, Block, blocks_of, last_key
-from polargen.checks import Report, verify_dataset
 from polargen.config import MockGeneratorConfig
-from polargen.database import Database
-from polargen.database_set import verify_database
 from polargen.errors import (
     ConfigError,
     Interrupted,
@@ -50,10 +48,13 @@ from polargen.result import (
     verify_counts,
 )
 from polargen.scenario import ScenarioProfile, resolve_scenario
-from polargen.sinks import Sink, SinkSettings, staging
-from polargen.sinks.claim import Claim
-from polargen.sinks.postgres import PostgresSink, make_claim
+from polargen.sinks import Sink, SinkSettings
 from polargen.workers import Workers, workers_for
+
+if TYPE_CHECKING:
+    from polargen.checks import Report
+    from polargen.database import Database
+    from polargen.sinks.claim import Claim
 
 MOST_DATABASE_RECORDS = 10_000_000  # rows of one table that a database gets unasked
 
@@ -163,6 +164,9 @@ class MockDataOrchestrator:
     def _guard(self, expected: Estimate) -> None:
         """Refuse to write where production may be, or where there is no room."""
         if self.options.database is not None:
+            from polargen import guard_database
+            from polargen.sinks import staging
+
             needs = guard_database.Needs(
                 connections=1 + max(self._count(expected), staging.sessions()),
                 bytes=sum(expected.bytes.values()),
@@ -179,28 +183,38 @@ class MockDataOrchestrator:
     def _opened(
         self, plan: Plan, expected: Estimate, tracker: ProgressTracker
     ) -> tuple[WorkSettings, Sink]:
-        """Return the settings of the work, and the sink, opened.
+        """Return the settings of the work, and the sink, opened."""
+        settings = self._settings(plan, expected)
+        if self.options.database is not None:
+            return self._opened_database(settings, tracker)
+        sink = settings.sink.open_sink()
+        sink.open(settings.plan.hash, self._run_info(), self.options.resume)
+        return settings, sink
+
+    def _opened_database(
+        self, settings: WorkSettings, tracker: ProgressTracker
+    ) -> tuple[WorkSettings, Sink]:
+        """Return the settings of the work, and the sink of a database, opened.
 
         What is in a database already decides where keys begin, so its claim comes before the
         final plan.
         """
-        settings = self._settings(plan, expected)
-        claim = None
-        if self.options.database is not None:
-            claim = make_claim(settings.sink, tracker.stage)
+        from polargen.sinks.postgres import PostgresSink, make_claim  # takes Polars
+
+        claim = make_claim(settings.sink, tracker.stage)
         try:
-            if claim is not None:
-                settings = self._claimed(settings, claim)
+            settings = self._claimed(settings, claim)
             sink = settings.sink.open_sink()
             if isinstance(sink, PostgresSink):
                 sink.on_stage, sink.claim = tracker.stage, claim
-            run_info = {"job": self.job_id, "config": self.config.to_dict()}
-            sink.open(settings.plan.hash, run_info, self.options.resume)
+            sink.open(settings.plan.hash, self._run_info(), self.options.resume)
         except BaseException:
-            if claim is not None:
-                claim.session.close()
+            claim.session.close()
             raise
         return settings, sink
+
+    def _run_info(self) -> dict[str, Any]:
+        return {"job": self.job_id, "config": self.config.to_dict()}
 
     def _claimed(self, settings: WorkSettings, claim: Claim) -> WorkSettings:
         """Return settings with the plan, the tables and the keys that the target asks for."""
@@ -304,16 +318,23 @@ class _Proof:
         self.report: Report | None = None
 
     def prove(self, where: Path | Database) -> None:
-        if isinstance(where, Database):
-            self.report = verify_database(where)
-        else:
-            self.report = verify_dataset(where, all_tables())
+        self.report = _verified(where)
         if not self.report.ok:
             listed = "; ".join(
                 f"{number} ({self.report[number].title}): {self.report[number].breaches:,} rows"
                 for number in self.report.failed
             )
             raise VerificationError(f"the data breaks {listed}; the run was rolled back")
+
+
+def _verified(where: Path | Database) -> Report:
+    if isinstance(where, Path):
+        from polargen.checks import verify_dataset  # only here: the rules take Polars
+
+        return verify_dataset(where, all_tables())
+    from polargen.database_set import verify_database
+
+    return verify_database(where)
 
 
 def _now() -> str:

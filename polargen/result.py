@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from polargen.checks import Report
 from polargen.digest import combine
 from polargen.errors import RunError
 from polargen.executors import BlockResult, GroupResult
@@ -15,6 +14,9 @@ from polargen.generators import all_tables
 from polargen.manifest import BlockEntry, LabelCount, Manifest, TableEntry
 from polargen.options import RunOptions
 from polargen.plan import Plan
+
+if TYPE_CHECKING:
+    from polargen.checks import Report
 
 LIBRARIES = ("polars", "numpy", "pyarrow", "pydantic", "xxhash")
 

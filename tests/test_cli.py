@@ -33,6 +33,10 @@ TROUBLES = Path(__file__).parent.parent / "docs" / "troubleshooting.md"
 JANUARY = ("--from", "2024-01-01", "--to", "2024-01-31", "--seed", "7")
 LONG = (*JANUARY, "--multiplier", "100", "--workers", "2")
 JOB_LINE = re.compile(r"job-[0-9a-f]{8}, see polargen status")
+NOT_FOR_FILES = {
+    "polars", "faker", "rich", "fastapi", "adbc_driver_postgresql", "polargen.checks",
+    "polargen.database_set", "polargen.guard_database", "polargen.sinks.postgres",
+}  # fmt: skip
 SCENARIOS = "normal-ops, anomaly-heavy, growth-phase, payment-crisis, peak-season, warehouse-outage"
 
 
@@ -130,6 +134,32 @@ def test_help__costs_nothing() -> None:
             - before.children_system
         )
     assert min(seconds) < 0.25
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_generate__without_checks_takes_no_polars(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "polars.py").write_text("raise ImportError('polars is asked for')")
+    asked = ("generate", *JANUARY, "--workers", workers, "--quiet", "--debug")
+    done = finish(command(*asked, "--no-check", "-o", "out", cwd=tmp_path))
+    assert (done.code, done.err) == (0, "")
+    assert (tmp_path / "out" / "orders").is_dir()
+    checked = finish(command(*asked, "-o", "checked", cwd=tmp_path))
+    assert checked.code != 0
+    assert "polars is asked for" in checked.err  # so the one in the folder is what is found
+
+
+def test_generate__loads_what_a_run_of_files_uses(tmp_path: Path) -> None:
+    asked = ["generate", *JANUARY, "--no-check", "--workers", "1", "-o", str(tmp_path / "out")]
+    starts = {
+        f"from polargen.cli import main; main({asked!r})": NOT_FOR_FILES,
+        "from polargen.executors.local import serve": {*NOT_FOR_FILES, "click", "sqlite3"},
+    }
+    for start, unused in starts.items():
+        code = f"import sys; {start}; print(sorted({unused!r} & set(sys.modules)))"
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert found.stdout.splitlines()[-1] == "[]", start
 
 
 def test_help__has_an_example_of_every_command(run: Run) -> None:

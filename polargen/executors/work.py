@@ -10,12 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import pyarrow as pa
 
-from polargen import checks
 from polargen.blocks import (
     BLOCK_ROWS,
     KEYS_PER_UNIT,
@@ -36,6 +34,9 @@ from polargen.schema import Table
 from polargen.schema.masters import COMPANIES, PRODUCTS
 from polargen.schema.service import ANOMALY_LABELS
 from polargen.sinks import PartRecord, SinkSettings
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _ENOUGH_GROUPS = 24
 _MOST_JOINED = 8
@@ -250,7 +251,7 @@ def _as_frame(generator: str, name: str, frame: Frame | pl.DataFrame) -> Frame:
     table = _tables().get(name)
     if table is None:
         raise RunError(f"generator {generator!r} made a table {name!r} that it does not declare")
-    return Frame.from_polars(table, frame) if isinstance(frame, pl.DataFrame) else frame
+    return frame if isinstance(frame, Frame) else Frame.from_polars(table, frame)
 
 
 @lru_cache(maxsize=1)
@@ -288,6 +289,8 @@ def _deliver(
 
 
 def _check(plan: Plan, block: Block, frames: Mapping[str, Frame]) -> None:
+    from polargen import checks  # only here: without checks a run does without Polars
+
     context = checks.Context(plan.first_day, plan.last_day, plan.as_of_us)
     report = checks.check_block(frames, context)
     if not report.ok:

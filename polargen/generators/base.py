@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import entry_points
-from typing import ClassVar
-
-import polars as pl
+from typing import TYPE_CHECKING, ClassVar
 
 from polargen.blocks import BlockContext, BlockKind
 from polargen.columns import Frame
 from polargen.errors import ConfigError
 from polargen.schema import TABLES, Table
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ENTRY_POINTS = "polargen.generators"
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import polars as pl
 import pyarrow as pa
 
 from polargen.columns import arrow_to_polars
 from polargen.manifest import Manifest
 from polargen.schema import Table
 from polargen.sinks.base import GroupRecord, PartRecord, SinkSettings, WriterExit
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class MemoryWriter(WriterExit):

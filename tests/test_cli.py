@@ -152,7 +152,7 @@ def test_generate__loads_what_a_run_of_files_uses(tmp_path: Path) -> None:
     asked = ["generate", *JANUARY, "--no-check", "--workers", "1", "-o", str(tmp_path / "out")]
     starts = {
         f"from polargen.cli import main; main({asked!r})": NOT_FOR_FILES,
-        "from polargen.executors.local import serve": {*NOT_FOR_FILES, "click", "sqlite3"},
+        "from polargen.executors.local import serve": {*NOT_FOR_FILES, "yaml", "click", "sqlite3"},
     }
     for start, unused in starts.items():
         code = f"import sys; {start}; print(sorted({unused!r} & set(sys.modules)))"

@@ -39,7 +39,12 @@ class Section(BaseModel):
     Keys are accepted as camelCase and snake_case, never both at once; unknown ones are refused.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        defer_build=True,  # workers get models that are checked already and never build any
+    )
 
     @classmethod
     def spellings(cls) -> dict[str, str]:

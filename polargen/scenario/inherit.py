@@ -25,9 +25,9 @@ from polargen.config import (
     unknown,
 )
 from polargen.errors import ScenarioError
+from polargen.scenario.given import Given, is_file_name, plain, wrap
 from polargen.scenario.maps import WeightMap
 from polargen.scenario.profile import ScenarioProfile
-from polargen.scenario.sources import Given, is_file_name, plain, read_file, read_text, wrap
 
 DEFAULTS = "default"
 SET_OPTION = "--set"
@@ -85,6 +85,8 @@ Lookup = Callable[[str], "Layer | Resolved"]
 
 def file_layer(path: Path, where: str | None = None) -> Layer:
     """Read a scenario file as a layer."""
+    from polargen.scenario.sources import read_file
+
     where = str(path) if where is None else where
     return Layer(where, read_file(path, where), path.stem, path)
 
@@ -290,6 +292,8 @@ def _sets_tree(sets: Iterable[str], problems: list[Problem]) -> Tree:
 
 def _set_entry(text: str, problems: list[Problem]) -> tuple[list[str], Given]:
     """Return the keys of one ``KEY=VALUE`` in one spelling, and its value."""
+    from polargen.scenario.sources import read_text
+
     dotted, equals, value = text.partition("=")
     if not equals or not dotted.strip():
         message = f"{shown(text)} is not KEY=VALUE, write e.g. entityRates.ordersPerDay=100"

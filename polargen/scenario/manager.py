@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from polargen.config import DEFAULT_SCENARIO, Problem, nearest, problems_in, shown
 from polargen.errors import ScenarioError
+from polargen.scenario.given import Given, is_file_name, wrap
 from polargen.scenario.inherit import (
     Layer,
     Resolved,
@@ -18,7 +19,6 @@ from polargen.scenario.inherit import (
     sourced_values,
 )
 from polargen.scenario.profile import ScenarioProfile
-from polargen.scenario.sources import Given, is_file_name, wrap
 
 
 class SourcedProfile(NamedTuple):

@@ -1,39 +1,22 @@
 """Scenario files: YAML or JSON read with the line of every key.
 
-What is read is a tree of `Given`: a value and the line it stands on. Syntax, duplicate keys and
-shape are judged here, the meaning of keys in `inherit`.
+Syntax, duplicate keys and shape are judged here, the meaning of keys in `inherit`, which loads this
+module where something is read: workers, who get a complete profile, do without YAML.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from polargen.config import Problem, Section, given_twice, shown
+from polargen.config import Problem, given_twice, shown
 from polargen.errors import ScenarioError
+from polargen.scenario.given import DEEPEST, Given, plain
 
-SUFFIXES = (".yaml", ".yml", ".json")
 LARGEST_FILE_BYTES = 1_000_000
 MOST_NODES = 20_000  # an alias counts each time it is used
-DEEPEST = 20
-
-
-@dataclass(frozen=True)
-class Given:
-    """A value as it was given: a scalar, a list, or a dict of `Given`; line None: no file."""
-
-    value: Any
-    line: int | None = None
-
-
-def is_file_name(name: str) -> bool:
-    """Return whether ``name`` names a scenario file rather than a scenario."""
-    return name.lower().endswith(SUFFIXES)
 
 
 def read_file(path: Path, where: str) -> Given:
@@ -93,24 +76,6 @@ def read_text(text: str, where: str) -> Given:
         raise _wrong(where, f"is nested more than {DEEPEST} levels deep, flatten it", 1) from error
     finally:
         loader.dispose()
-
-
-def wrap(value: object, depth: int = 0) -> Given:
-    """Return a Python value as if it had been read from somewhere without lines."""
-    if depth > DEEPEST:
-        raise ScenarioError(f"scenario: is nested more than {DEEPEST} levels deep, flatten it")
-    if isinstance(value, Section):
-        value = value.model_dump(by_alias=True, exclude_unset=True)
-    if isinstance(value, Mapping):
-        return Given({str(key): wrap(child, depth + 1) for key, child in value.items()})
-    return Given(value)
-
-
-def plain(given: Given) -> object:
-    """Return the Python value of ``given``."""
-    if isinstance(given.value, dict):
-        return {key: plain(child) for key, child in given.value.items()}
-    return given.value
 
 
 class _Loader(yaml.SafeLoader):

@@ -97,10 +97,14 @@ def generate(**given: Any) -> None:
         ),
         how=given,
     )
+    from polargen.workers import Workers
+
     request.check()
-    request = request.resumed()
-    resolved, profile = request.asked.resolve(dry_run=not request.writes)
-    with _workers(request, resolved.config, profile) as workers:
+    with Workers() as workers:  # those of a large run import while this process does
+        workers.prepare(request.asked.rows_at_a_glance(), request.workers())
+        request = request.resumed()
+        resolved, profile = request.asked.resolve(dry_run=not request.writes)
+        workers.prepare(_rows(resolved.config, profile), request.workers())
         with _no_collection():
             run_options = request.run_options()
         result = _run(request, resolved, run_options, profile, workers)
@@ -110,14 +114,10 @@ def generate(**given: Any) -> None:
         output.show(_lines(result, request, resolved, run_options))
 
 
-def _workers(request: Request, config: MockGeneratorConfig, profile: ScenarioProfile) -> Workers:
-    """Start the workers of a large run: they import while this process does."""
-    from polargen.workers import Workers
-
-    workers = Workers()
+def _rows(config: MockGeneratorConfig, profile: ScenarioProfile) -> int:
+    """Return how many rows a run has, about; the plan counts them."""
     orders = profile.entity_rates.orders_per_day * config.volume_multiplier * config.days
-    workers.prepare(int(orders * _ROWS_AN_ORDER), request.workers())
-    return workers
+    return int(orders * _ROWS_AN_ORDER)
 
 
 @contextmanager

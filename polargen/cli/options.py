@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FORMATS = ("parquet", "csv", "json")
 MOST_WORKERS = 1024
 MOST_ROWS = 10**15
+_ROWS_A_MONTH = 26_000  # of the default scenario, about
+_MOST_AT_A_GLANCE = 4_000_000  # the multiplier is not checked yet
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMES = {
@@ -132,6 +134,14 @@ class Asked:
     seed: str | None
     multiplier: str | None
     batch_size: str | None
+
+    def rows_at_a_glance(self) -> int:
+        """Return how many rows may come, by the multiplier alone; 0 for what is no number."""
+        try:
+            rows = float(self.multiplier or 1) * _ROWS_A_MONTH
+            return int(min(rows, _MOST_AT_A_GLANCE))
+        except (ValueError, OverflowError):
+            return 0
 
     def resolve(self, dry_run: bool = True) -> tuple[ResolvedConfig, ScenarioProfile]:
         """Return the complete configuration and scenario.

@@ -21,7 +21,7 @@ from polargen.plan.shares import TERMS, due_days
 
 LOOKAHEAD_DAYS = 200  # latest day any fact can touch after the window
 LOOKBACK_DAYS = 40
-KEPT_NAMES = 200_000  # products or drivers; about 10 MB of names in each process
+KEPT_NAMES = 500_000  # products or drivers; about 20 MB of names in each process
 BULK = TERMS.index("bulk")
 ACTIVE = 0  # code of companies.status
 

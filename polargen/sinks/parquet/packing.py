@@ -122,13 +122,14 @@ def delta_packed(values: Array, limits: tuple[Any, Any] | None = None) -> bytes:
     above -= low.view(unsigned)[:, None]
     reach = high.view(unsigned) - low.view(unsigned)
     widths = _WIDTHS[np.frexp(reach.astype(np.float64))[1]]  # the exponent is the bits
-    widest, exact = int(widths.max()) * len(widths), int(widths.sum())
-    if (widest - exact) * _BLOCK <= max(_SLACK_BITS, _SLACK * exact * _BLOCK):
-        widths[:] = widths.max()
+    widest, exact = int(widths.max()), int(widths.sum()) * _BLOCK
+    alike = widest * len(steps) - exact <= max(_SLACK_BITS, _SLACK * exact)
+    if alike:
+        widths[:] = widest
     used = -(-(count - 1 - (len(blocks) - 1) * _BLOCK) // _MINI)  # of the last block's minis
     heads = _block_heads(low, widths, used)
     unused = (_MINIS - used) * int(widths[-1]) * _MINI // 8
-    body = _blocks(heads, above, widths)
+    body = _rows(heads, above, widest) if alike else _scattered(heads, above, widths)
     return b"".join((head, body[: len(body) - unused].data))
 
 
@@ -145,20 +146,23 @@ def _block_heads(low: Array, widths: Array, used: int) -> Array:
     return heads
 
 
-def _blocks(heads: Array, above: Array, widths: Array) -> Array:
+def _rows(heads: Array, above: Array, width: int) -> Array:
+    """Return all blocks' bytes, packed with one width."""
+    start = heads.shape[1]
+    rows = np.empty((len(heads), start + width * (_BLOCK // 8)), dtype=np.uint8)
+    rows[:, :start] = heads
+    rows[:, start:] = pack(above.reshape(-1), width).reshape(len(heads), -1)
+    return rows.reshape(-1)
+
+
+def _scattered(heads: Array, above: Array, widths: Array) -> Array:
     """Return all blocks' bytes; those of a width are packed together."""
     start = heads.shape[1]
-    found = np.flatnonzero(np.bincount(widths)).tolist()
-    if len(found) == 1:
-        rows = np.empty((len(heads), start + found[0] * (_BLOCK // 8)), dtype=np.uint8)
-        rows[:, :start] = heads
-        rows[:, start:] = pack(above.reshape(-1), found[0]).reshape(len(heads), -1)
-        return rows.reshape(-1)
     sizes = start + widths * (_BLOCK // 8)
     places = np.cumsum(sizes) - sizes
     out = np.empty(int(places[-1] + sizes[-1]), dtype=np.uint8)
     _windows(out, start)[places] = heads
-    for width in found:
+    for width in np.flatnonzero(np.bincount(widths)).tolist():
         chosen = np.flatnonzero(widths == width)
         packed = pack(above[chosen].reshape(-1), width).reshape(len(chosen), -1)
         _windows(out, packed.shape[1])[places[chosen] + start] = packed

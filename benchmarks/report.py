@@ -105,12 +105,13 @@ def _whole_ratios(whole: Found) -> list[Line]:
         for key, title in (("cells_per_s", "cells/s"), ("rows_per_s", "rows/s")):
             of = f"{PEER}, {_workers(workers)}"
             lines.append((f"{title} of Parquet against {of}", spread(ratios[PEER][key], 2)))
-    two, one = (whole[f"workers_{workers}"][US]["rows_per_s"]["median"] for workers in (2, 1))
     ratios = whole["workers_2"]["ratios"]
     lines.append(("time for Parquet against the floor", _wall(ratios)))
     alone = spread(ratios[ENCODER]["wall_s"], 2)
     lines.append(("time for Parquet against polargen's encoder alone", alone))
-    lines.append((f"{US}: 2 workers against 1, rows/s", f"{two / one:.2f}"))
+    for name in (US, PEER):
+        two, one = (whole[f"workers_{workers}"][name]["rows_per_s"]["median"] for workers in (2, 1))
+        lines.append((f"{name}: 2 workers against 1, rows/s", f"{two / one:.2f}"))
     return lines
 
 

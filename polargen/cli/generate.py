@@ -107,6 +107,8 @@ def generate(**given: Any) -> None:
         workers.prepare(_rows(resolved.config, profile), request.workers())
         with _no_collection():
             run_options = request.run_options()
+            if run_options.check:
+                import polargen.checks  # noqa: F401 - before the run's clock starts
         result = _run(request, resolved, run_options, profile, workers)
     if request.as_json:
         output.show_json(_document(result, request, run_options))

@@ -152,6 +152,14 @@ def single(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
+def unpacked(array: pa.Array, buffer: int) -> Array:
+    """Return the bits of one of an array's buffers: (rows,) bool; buffer 0 says what is no null."""
+    skipped = array.offset % 8
+    packed = np.frombuffer(array.buffers()[buffer] or b"", dtype=np.uint8)[array.offset // 8 :]
+    bits = np.unpackbits(packed, count=skipped + len(array), bitorder="little")
+    return bits[skipped:].view(np.bool_)
+
+
 def length(values: Values) -> int:
     """Return the number of rows of a column."""
     if isinstance(values, Gather):

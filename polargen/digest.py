@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
-from polargen.columns import enum_labels, single
+from polargen.columns import enum_labels, single, unpacked
 from polargen.schema import Column, Table
 
 Array = NDArray[Any]
@@ -98,10 +98,7 @@ def _validity(state: Any, array: pa.Array) -> Array | None:
     if array.null_count == 0:
         state.update(b"\0")
         return None
-    bits = np.frombuffer(array.buffers()[0], dtype=np.uint8)[array.offset // 8 :]
-    skipped = array.offset % 8
-    spread = np.unpackbits(bits, count=skipped + len(array), bitorder="little")
-    valid: Array = spread[skipped:].view(np.bool_)
+    valid = unpacked(array, 0)
     state.update(b"\1")
     state.update(np.packbits(valid))
     return valid

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from polargen.columns import unpacked
 from polargen.digest import fixed_width
-from polargen.sinks.parquet.leaves import Leaf, LeafSchema, unpacked
+from polargen.sinks.parquet.leaves import Leaf, LeafSchema
 from polargen.sinks.parquet.packing import delta_packed, hybrid, width_of
 from polargen.sinks.parquet.thrift import Value, array_of, binary, i32, i64, struct
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from polargen.columns import unpacked
 from polargen.schema import NESTED, Column
 from polargen.sinks.parquet.packing import hybrid, run, width_of
 from polargen.sinks.parquet.thrift import Value, array_of, binary
@@ -167,10 +168,3 @@ def _level(data: bytes) -> bytes:
 def _valid(array: pa.Array) -> Array:
     """Return which rows are not null, (n,) bool."""
     return np.ones(len(array), dtype=bool) if array.buffers()[0] is None else unpacked(array, 0)
-
-
-def unpacked(array: pa.Array, buffer: int) -> Array:
-    """Return the bits of an array's buffer, (n,) bool."""
-    packed = np.frombuffer(array.buffers()[buffer] or b"", dtype=np.uint8)
-    bits = np.unpackbits(packed, count=array.offset + len(array), bitorder="little")
-    return bits[array.offset :].view(bool)

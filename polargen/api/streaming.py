@@ -66,8 +66,10 @@ class Attachment(StreamingResponse):
         ended: Callable[[], None],
     ) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
-        super().__init__(_chain(first, rest), headers=headers, media_type=media_type)
-        self._rest = rest
+        whole = _chain(first, rest)
+        super().__init__(whole, headers=headers, media_type=media_type)
+        # The whole ends before the rest it may be waiting for: two threads cannot end one of them.
+        self._parts = (whole, rest)
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +79,8 @@ class Attachment(StreamingResponse):
         except PolargenError as error:  # too late for a status: the answer ends unfinished
             _log.error("%s broken off: %s", scope["path"], error)
         finally:
-            await close(self._rest)
+            for part in self._parts:
+                await close(part)
             self._ended()
 
 

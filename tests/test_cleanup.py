@@ -16,7 +16,7 @@ from loads import at, load
 from server import PASSWORD, Server, name_of
 from server import server as started
 
-from polargen import cleanup
+from polargen import cleanup, state
 from polargen.cleanup import CleanupResult, clean, preview
 from polargen.cleanup_run import preview_run, remove_run
 from polargen.cli import main
@@ -301,12 +301,18 @@ def test_clean__during_a_load_is_refused(server: Server, database: Database) -> 
     ],
 )
 def test_clean__is_guarded_like_a_load(
-    server: Server, database: Database, environment: dict[str, str], schema: str, check: str
+    server: Server,
+    database: Database,
+    environment: dict[str, str],
+    schema: str,
+    check: str,
+    tmp_path: Path,
 ) -> None:
+    said = {state.HOME_VARIABLE: str(tmp_path), **environment}
     load(database, end="2024-01-02")
     before = server.dump(name_of(database))
     target = replace(database, schema=schema)
-    for act in (lambda: clean(target, environment), lambda: remove_run(target, environment, "x")):
+    for act in (lambda: clean(target, said), lambda: remove_run(target, said, "x")):
         with pytest.raises(GuardError) as caught:
             act()
         assert [failure.check for failure in caught.value.failures] == [check]

@@ -271,14 +271,14 @@ def empty(server: Server) -> Iterator[Database]:
 
 @pytest.mark.parametrize("danger", DANGERS.values(), ids=list(DANGERS))
 def test_danger__is_refused_for_the_right_reason(
-    server: Server, empty: Database, danger: Danger
+    server: Server, empty: Database, danger: Danger, tmp_path: Path
 ) -> None:
     database = server.new() if danger.before else empty
     name = name_of(database)
     if danger.before:
         server.query(name, danger.before.format(db=name))
     target = Database(server.url(name, danger.user), danger.schema, **danger.how)
-    environment = {**ON, **(danger.environment or {})}
+    environment = {state.HOME_VARIABLE: str(tmp_path), **ON, **(danger.environment or {})}
     found = failures_of(target, environment, danger.needs)
     assert {failure.check for failure in found if failure.severity == "error"} == {danger.check}
     assert any(danger.says in failure.reason for failure in found)
@@ -470,11 +470,16 @@ def test_guard__shows_every_check_with_its_result(
     assert PASSWORD not in shown.out + shown.err
 
 
-def test_refusal__shows_every_failed_check_at_once(server: Server) -> None:
+def test_refusal__shows_every_failed_check_at_once(server: Server, tmp_path: Path) -> None:
     database = server.new()
     name = name_of(database)
     server.query(name, "CREATE SCHEMA mock_data; CREATE TABLE mock_data.t (x int)")
-    environment = {"NODE_ENV": "prod", "APP_ENV": "Production", "POLARGEN_PROTECTED": name}
+    environment = {
+        state.HOME_VARIABLE: str(tmp_path),
+        "NODE_ENV": "prod",
+        "APP_ENV": "Production",
+        "POLARGEN_PROTECTED": name,
+    }
     target = Database(server.url(name, "nobody_special"))
     with pytest.raises(GuardError) as caught:
         check_database_write(target, environment)

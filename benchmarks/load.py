@@ -8,18 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import plans, ready, rowwise
 from benchmarks.measure import ROOT, Spread, alternate
 from benchmarks.server import SETTINGS, Cost, Server, running
-from polargen import embedded
+from polargen import driver, embedded
 from polargen.database import SCHEMA
 from polargen.errors import RunError
 from polargen.schema import TABLES
 
 US, FLOOR, PGBENCH = "polargen", "psql, ready files", "pgbench -i"
+CHOSEN = f"polargen, {driver.VARIABLE}"
 WORKERS = ready.COPIERS
 ROWWISE_SCHEMA = f"{SCHEMA}_rowwise"
 _ROWWISE_MULTIPLIER = 1.0
@@ -53,18 +55,21 @@ class _Bench:
         self._server, self._folder, self._say = server, folder, say
         self._multiplier = multiplier
         self._size: Figures = {}
-        self._stages: dict[str, list[Figures]] = {US: [], FLOOR: []}
+        chosen = os.environ.get(driver.VARIABLE, "")
+        self._drivers = {US: "", CHOSEN: chosen} if chosen else {US: ""}
+        self._stages: dict[str, list[Figures]] = {name: [] for name in (*self._drivers, FLOOR)}
 
     def measure(self, runs: int) -> dict[str, Any]:
         self._polargen()  # warm-up; and the rows of the floor
         files = self._folder / "ready"
         files.mkdir()
         self._ready = ready.ReadyFiles(self._server, SCHEMA, files)
-        found = self._in_turn({US: self._polargen, FLOOR: self._floor}, runs)
+        loaders = {name: partial(self._polargen, name) for name in self._drivers}
+        found = self._in_turn({**loaders, FLOOR: self._floor}, runs)
         unlogged = {US: lambda: self._polargen(unlogged=True), FLOOR: lambda: self._floor(True)}
         aside = self._in_turn(unlogged, max(1, runs // 2))
-        for _ in range(max(1, runs // 2)):
-            self._staged()
+        for name in alternate(tuple(self._drivers), max(1, runs // 2)):
+            self._staged(name)
         self._server.calm(SCHEMA, ready.SCHEMA)
         peers = self._in_turn({PGBENCH: self._pgbench}, runs)
         peers |= self._rowwise(max(1, runs // 2))
@@ -90,11 +95,11 @@ class _Bench:
             self._say(f"{name}: {figures['wall_s']:.1f} s, CPU {figures['cpu_s']:.1f} s")
         return found
 
-    def _polargen(self, unlogged: bool = False) -> Figures:
+    def _polargen(self, name: str = US, unlogged: bool = False) -> Figures:
         """Load by the command that a user types, checks on."""
         self._server.calm(SCHEMA, ready.SCHEMA)
         command = plans.load_command(self._multiplier, self._server.url, WORKERS, unlogged)
-        cost = self._run(command)
+        cost = self._run(command, {driver.VARIABLE: self._drivers[name]})
         self._size = self._size or self._measured_size()
         return self._rates(cost)
 
@@ -104,12 +109,13 @@ class _Bench:
             self._stages[FLOOR].append(stages)
         return self._rates(cost)
 
-    def _staged(self) -> None:
+    def _staged(self, name: str) -> None:
         """Load once more with a clock at each stage; the program says no times by itself."""
         self._server.calm(SCHEMA, ready.SCHEMA)
         options = (self._server.url, str(self._multiplier), str(WORKERS), str(time.time()))
-        said = self._output([sys.executable, "-m", "benchmarks.stages", *options])
-        self._stages[US].append(json.loads(said)["stages"])
+        command = [sys.executable, "-m", "benchmarks.stages", *options]
+        said = self._output(command, {driver.VARIABLE: self._drivers[name]})
+        self._stages[name].append(json.loads(said)["stages"])
 
     def _pgbench(self) -> Figures:
         scale = max(1, round(self._size["rows"] / _PGBENCH_ROWS_PER_SCALE))
@@ -142,14 +148,18 @@ class _Bench:
         aside: Mapping[str, Sequence[Figures]],
         peers: Mapping[str, Sequence[Figures]],
     ) -> dict[str, Any]:
-        def times(key: str, runs: Mapping[str, Sequence[Figures]]) -> dict[str, Any]:
-            pairs = zip(runs[US], runs[FLOOR], strict=True)
-            return Spread.of([ours[key] / floor[key] for ours, floor in pairs]).to_dict()
+        def times(runs: Mapping[str, Sequence[Figures]], name: str = US) -> dict[str, Any]:
+            pairs = list(zip(runs[name], runs[FLOOR], strict=True))
+            return {
+                key: Spread.of([ours[key] / floor[key] for ours, floor in pairs]).to_dict()
+                for key in ("wall_s", "cpu_s")
+            }
 
         ours = _spreads(found[US])
         return {
-            "floor": {"wall_s": times("wall_s", found), "cpu_s": times("cpu_s", found)},
-            "unlogged": {"wall_s": times("wall_s", aside), "cpu_s": times("cpu_s", aside)},
+            "floor": times(found),
+            "unlogged": times(aside),
+            **({"chosen driver": times(found, CHOSEN)} if CHOSEN in found else {}),
             **{
                 name: {
                     key: ours[key]["median"] / spread[key]["median"]
@@ -160,16 +170,16 @@ class _Bench:
             },
         }
 
-    def _run(self, command: Sequence[str]) -> Cost:
+    def _run(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
         with self._server.measured() as found:
-            self._output(command)
+            self._output(command, env)
         return found[0]
 
-    def _output(self, command: Sequence[str]) -> str:
+    def _output(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
         done = subprocess.run(
             list(command),
             cwd=ROOT,
-            env={**os.environ, **self._server.env},
+            env={**os.environ, **self._server.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import FLOOR as LOAD_FLOOR
-from benchmarks.load import PGBENCH
+from benchmarks.load import CHOSEN, PGBENCH
 from benchmarks.tables import Found, Line, spread, table
 from benchmarks.whole import ENCODER, FLOOR, PEER, US
+from polargen.driver import VARIABLE
 from polargen.errors import ConfigError
 
 _MB, _GB = 1e6, 1e9
@@ -122,9 +122,14 @@ def _wall(ratios: Found) -> str:
 def _load_ratios(load: Found) -> list[Line]:
     ratios = load["ratios"]
     floor, unlogged = ratios["floor"], ratios["unlogged"]
+    chosen = []
+    if CHOSEN in load["runs"]:
+        title = f"time of a database load with {VARIABLE} against the floor"
+        chosen = [(title, spread(ratios["chosen driver"]["wall_s"], 2))]
     return [
         ("time of a database load against the floor", spread(floor["wall_s"], 2)),
         ("CPU time of a database load against the floor", spread(floor["cpu_s"], 2)),
+        *chosen,
         ("time of an unlogged load against the unlogged floor", spread(unlogged["wall_s"], 2)),
         (f"rows/s of a load against {PGBENCH}", f"{ratios[PGBENCH]['rows_per_s']:.2f}"),
         (f"MB/s of a load against {PGBENCH}", f"{ratios[PGBENCH]['bytes_per_s']:.2f}"),
@@ -245,9 +250,7 @@ def _load(load: Found) -> list[str]:
     ]
     stages = load["stages"]
     names = dict.fromkeys(stage for found in stages.values() for stage in found)
-    staged = [
-        (name, *(_of(stages[maker], name, 2, 1.0) for maker in (US, LOAD_FLOOR))) for name in names
-    ]
+    staged = [(name, *(_of(found, name, 2, 1.0) for found in stages.values())) for name in names]
     return [
         "## Database loads",
         f"PostgreSQL {load['version']}, a fresh cluster; its defaults but {settings}. {US}: "
@@ -260,7 +263,7 @@ def _load(load: Found) -> list[str]:
         "Unlogged tables:",
         table(("", *aside), unlogged),
         "Where the time goes, s of wall time; of polargen in runs of their own:",
-        table(("stage", US, LOAD_FLOOR), staged),
+        table(("stage", *stages), staged),
     ]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from polargen import driver
 from polargen.ddl import literal, name
 from polargen.errors import ConfigError, TargetError
 
@@ -127,13 +128,14 @@ class Database:
         """Open a session.
 
         Raises:
+            ConfigError: the driver cannot be used; see `polargen.driver`.
             TargetError: the server cannot be reached or refuses.
         """
-        from adbc_driver_postgresql import dbapi
+        from adbc_driver_manager import Error
 
         try:
-            connection = dbapi.connect(self.url, autocommit=True)
-        except dbapi.Error as error:
+            connection = driver.connect(self.url)
+        except Error as error:
             raise self.error(error, connecting=True) from None
         session = Session(self, connection)
         session.execute(f"SET application_name = {literal(application)}")
@@ -270,12 +272,12 @@ class Session:
 
     @contextmanager
     def _cursor_of(self) -> Iterator[Any]:
-        from adbc_driver_postgresql import dbapi
+        from adbc_driver_manager import Error
 
         try:
             with self._connection.cursor() as cursor:
                 yield cursor
-        except dbapi.Error as error:
+        except Error as error:
             raise self.database.error(error) from None
 
 

@@ -18,8 +18,8 @@ MOST_LINES = 400
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "streams"),
     (
-        "calendar", "columns", "config", "ddl", "digest", "draw", "keys", "manifest", "pools",
-        "popularity", "rekey", "schema", "time_series",
+        "calendar", "columns", "config", "ddl", "digest", "draw", "driver", "keys", "manifest",
+        "pools", "popularity", "rekey", "schema", "time_series",
     ),
     ("scenario",),
     ("plan",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import io
 import os
 import pickle
 import subprocess
@@ -524,6 +525,25 @@ def test_batch_size__changes_no_byte_of_text(tmp_path: Path) -> None:
     run(tmp_path / "one", "csv", batch_size=3).finish()
     run(tmp_path / "two", "csv", batch_size=100_000).finish()
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_pooled_text__of_chunks_with_pools_of_their_own(format: str) -> None:
+    table = Table(
+        "notes", "notes", "Notes.", "id",
+        (Column("id", "key", "Key."), Column("said", "label", "Text.", True)),
+    )  # fmt: skip
+    said = [["a", 'b "b"', None], ["c", "a", "d"]]  # the same codes mean another text
+    chunks = [pa.array(texts * 8000, pa.string()).dictionary_encode() for texts in said]
+    column = pa.chunked_array([chunk.cast(table.arrow_schema.field(1).type) for chunk in chunks])
+    rows = pa.table([pa.array(range(48_000), pa.int64()), column], schema=table.arrow_schema)
+    file = io.BytesIO()
+    encoder = SINKS[format].encoder(table, file, SinkSettings(format, "", (table,)))
+    encoder.write(rows)
+    encoder.close()
+    read = {"csv": pl.read_csv, "json": pl.read_ndjson}[format](io.BytesIO(file.getvalue()))
+    assert read["said"].to_list() == said[0] * 8000 + said[1] * 8000
+    assert read["id"].to_list() == list(range(48_000))
 
 
 @pytest.mark.parametrize(("format", "codec"), CODECS)

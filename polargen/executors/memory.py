@@ -16,7 +16,7 @@ from typing import Any
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # Source: malloc.h, mallopt
 _KEEP_BYTES = 1 << 30
 _PAD_BYTES = 64 << 20
-_BOUND_BYTES = 300 << 20  # resident; a block's own arrays are about 150 MB
+_BOUND_BYTES = 340 << 20
 
 
 def keep_freed_memory() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -19,13 +20,16 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from polargen.columns import single
 from polargen.digest import fixed_width
 from polargen.schema import NESTED, Column, Table
 from polargen.sinks.base import SinkSettings
 from polargen.sinks.files import Encoder, FileSink, codec
 
 Array = NDArray[Any]
+Pools = Mapping[str, pl.Series]
 
+_POOLED = frozenset({"enum", "label", "json"})
 _LEAST_STEP_ROWS = 16_384  # measured: smaller steps take twice the time and write the same
 _GZIP_LEVEL = 1
 _ZSTD_LEVEL = 1
@@ -74,9 +78,11 @@ class TextEncoder(ABC):
 
     def write(self, rows: pa.Table) -> None:
         """See `Encoder`."""
+        rows = rows.unify_dictionaries()
+        pools = pools_of(self._table, rows)
         for start in range(0, rows.num_rows, self._step):
             text = io.BytesIO()
-            self.lines(rows.slice(start, self._step), text)
+            self.lines(rows.slice(start, self._step), pools, text)
             self._out.write(text.getbuffer())
 
     def close(self) -> None:
@@ -84,8 +90,8 @@ class TextEncoder(ABC):
         self._out.close()
 
     @abstractmethod
-    def lines(self, rows: pa.Table, text: io.BytesIO) -> None:
-        """Write rows as lines."""
+    def lines(self, rows: pa.Table, pools: Pools, text: io.BytesIO) -> None:
+        """Write rows as lines; their dictionaries are those of ``pools``."""
 
 
 class CsvEncoder(TextEncoder):
@@ -95,18 +101,18 @@ class CsvEncoder(TextEncoder):
         super().__init__(table, file, settings)
         self._out.write(",".join(column.name for column in table.columns).encode() + b"\n")
 
-    def lines(self, rows: pa.Table, text: io.BytesIO) -> None:
+    def lines(self, rows: pa.Table, pools: Pools, text: io.BytesIO) -> None:
         """See `TextEncoder`."""
-        frame = readable(self._table, rows, nested_as_json=True)
+        frame = readable(self._table, rows, nested_as_json=True, pools=pools)
         frame.write_csv(text, include_header=False, batch_size=self._step)
 
 
 class NdjsonEncoder(TextEncoder):
     """One JSON object a line."""
 
-    def lines(self, rows: pa.Table, text: io.BytesIO) -> None:
+    def lines(self, rows: pa.Table, pools: Pools, text: io.BytesIO) -> None:
         """See `TextEncoder`."""
-        readable(self._table, rows, nested_as_json=False).write_ndjson(text)
+        readable(self._table, rows, nested_as_json=False, pools=pools).write_ndjson(text)
 
 
 class CsvSink(FileSink):
@@ -146,22 +152,39 @@ class NdjsonSink(FileSink):
 _SINKS: dict[str, type[FileSink]] = {"csv": CsvSink, "json": NdjsonSink}
 
 
-def readable(table: Table, rows: pa.Table, nested_as_json: bool) -> pl.DataFrame:
+def pools_of(table: Table, rows: pa.Table) -> Pools:
+    """Return the pool of each column of pooled text; all slices of the rows share them."""
+    return {
+        column.name: _pool(single(rows.column(column.name)))
+        for column in table.columns
+        if column.kind in _POOLED
+    }
+
+
+def readable(
+    table: Table, rows: pa.Table, nested_as_json: bool, pools: Pools | None = None
+) -> pl.DataFrame:
     """Return rows as a frame whose columns print as they are to be read.
 
     Args:
         table: the declaration.
         rows: exactly ``table.arrow_schema``.
         nested_as_json: lists as JSON text.
+        pools: `pools_of` the rows, or of rows that these are a slice of.
 
     Returns:
         pl.DataFrame: instants, days and pooled text as text, the rest as declared.
     """
+    pools = pools_of(table, rows) if pools is None else pools
     columns = []
     for column in table.columns:
-        array = rows.column(column.name).combine_chunks()
-        as_json = nested_as_json and column.kind in NESTED
-        series = json_lists(column, array) if as_json else _readable(column, array)
+        array = single(rows.column(column.name))
+        if column.kind in _POOLED:
+            series = pools[column.name].gather(pl.Series(array.indices))
+        elif nested_as_json and column.kind in NESTED:
+            series = json_lists(column, array)
+        else:
+            series = _readable(column, array)
         columns.append(series.alias(column.name))
     return pl.DataFrame(columns)
 
@@ -169,7 +192,7 @@ def readable(table: Table, rows: pa.Table, nested_as_json: bool) -> pl.DataFrame
 def _readable(column: Column, array: pa.Array) -> pl.Series:
     if column.kind in NESTED:
         return readable_list(column, array)
-    if column.kind in ("enum", "label", "json"):
+    if column.kind in _POOLED:
         return _pooled(array)
     if column.kind == "instant":
         us, valid = _shown(column, array)
@@ -242,8 +265,8 @@ def _stretches(joined: pa.Array, ends: Array, filled: Array, array: pa.Array) ->
 def _json_values(column: Column, array: pa.Array) -> tuple[str, pl.Series]:
     """Return the values of a list's items as JSON, null among them, and how to show them."""
     form = "{}"
-    if column.kind in ("enum", "enums", "label", "json"):
-        pool = _escaped(pl.Series(array.dictionary.cast(pa.string())))
+    if column.kind in _POOLED or column.kind == "enums":
+        pool = _escaped(_pool(array))
         texts = pool.gather(pl.Series(array.indices))
     elif column.kind in ("instant", "date", "money", "money_total"):  # nothing to escape
         texts, form = _readable(column, array), '"{}"'
@@ -270,7 +293,11 @@ def _lengths(array: pa.Array) -> Array:
 
 def _pooled(array: pa.Array) -> pl.Series:
     """Gather pooled text: Polars' strings are views, so nothing is copied."""
-    return pl.Series(array.dictionary.cast(pa.string())).gather(pl.Series(array.indices))
+    return _pool(array).gather(pl.Series(array.indices))
+
+
+def _pool(array: pa.Array) -> pl.Series:
+    return pl.Series(array.dictionary.cast(pa.string()))
 
 
 def _shown(column: Column, array: pa.Array) -> tuple[Array, Array | None]:

@@ -37,13 +37,16 @@ def connect(url: str) -> Any:
         if _NOT_LOADED not in str(error):
             raise
         raise _unusable(chosen, str(error).partition(_NOT_LOADED)[2].splitlines()[0]) from None
-    with connection.cursor() as cursor:
-        # Source: apache/arrow-adbc issue 3485: up to version 1.10, it arrives as 4412.00.
-        cursor.execute("SELECT $1::text", (_PRICE,))
-        arrived = cursor.fetchone()[0]
-    if arrived != str(_PRICE):
+    try:
+        with connection.cursor() as cursor:
+            # Source: apache/arrow-adbc issue 3485: up to version 1.10, it arrives as 4412.00.
+            cursor.execute("SELECT $1::text", (_PRICE,))
+            arrived = cursor.fetchone()[0]
+        if arrived != str(_PRICE):
+            raise _unusable(chosen, f"{_PRICE} arrives as {arrived}")
+    except BaseException:
         connection.close()
-        raise _unusable(chosen, f"{_PRICE} arrives as {arrived}")
+        raise
     return connection
 
 

@@ -16,6 +16,8 @@ from typing import Any
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # Source: malloc.h, mallopt
 _KEEP_BYTES = 1 << 30
 _PAD_BYTES = 64 << 20
+# Resident. Measured: a worker that writes CSV stays just below; one with the masters of 300 million
+# rows passes it by 30 MB before it gives back.
 _BOUND_BYTES = 340 << 20
 
 

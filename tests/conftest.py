@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from runs import ENOUGH, QUARTER, Changes, Made, run
+from server import Server
+from server import server as started
 
 from polargen import state
+from polargen.database import Database
 from polargen.scenario import get_scenario_manager
 
 Factory = Callable[..., Made]
@@ -57,3 +60,18 @@ def quarter(dataset: Factory) -> Callable[[str], Made]:
 def base(dataset: Factory) -> Made:
     """A half year without anomalies, with 27,000 orders: the base world."""
     return dataset(changes={"anomalyConfig.rate": 0.0}, end="2024-06-28", multiplier=3.0)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A real server; loads are enabled."""
+    monkeypatch.setenv("MOCK_DATA_ENABLED", "true")
+    return started()
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """An empty database."""
+    made = server.new()
+    yield made
+    server.drop(made)

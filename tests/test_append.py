@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import polars as pl
 import pytest
 from loads import load
 from runs import run
 from server import Server, name_of
-from server import server as started
 
 from polargen.blocks import blocks_of, last_key
 from polargen.database import Database
@@ -20,21 +18,6 @@ from polargen.runs import runs
 from polargen.schema import TABLES
 
 ASKED = {"start": "2024-01-01", "end": "2024-01-31"}
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    """A real server; loads are enabled."""
-    monkeypatch.setenv("MOCK_DATA_ENABLED", "true")
-    return started()
-
-
-@pytest.fixture
-def database(server: Server) -> Iterator[Database]:
-    """An empty database."""
-    made = server.new()
-    yield made
-    server.drop(made)
 
 
 def changed(database: Database, **values: object) -> Database:

@@ -7,14 +7,13 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from loads import at, load
 from server import PASSWORD, Server, name_of
-from server import server as started
 
 from polargen import cleanup, state
 from polargen.cleanup import CleanupResult, clean, preview
@@ -27,21 +26,6 @@ from polargen.schema import TABLES
 
 HERE = Path(__file__).parent
 ON = {"MOCK_DATA_ENABLED": "true"}
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    """A real server; loads are enabled."""
-    monkeypatch.setenv("MOCK_DATA_ENABLED", "true")
-    return started()
-
-
-@pytest.fixture
-def database(server: Server) -> Iterator[Database]:
-    """An empty database."""
-    made = server.new()
-    yield made
-    server.drop(made)
 
 
 def schemas(server: Server, database: Database) -> list[str]:

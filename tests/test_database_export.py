@@ -46,21 +46,6 @@ MASTERS = ("users", "companies", "branches", "products")
 OTHER_DIGEST = ("audit_logs", "discounts")
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    """A real server; loads are enabled."""
-    monkeypatch.setenv("MOCK_DATA_ENABLED", "true")
-    return started()
-
-
-@pytest.fixture
-def database(server: Server) -> Iterator[Database]:
-    """An empty database."""
-    made = server.new()
-    yield made
-    server.drop(made)
-
-
 @pytest.fixture(scope="module")
 def loaded() -> Iterator[Database]:
     """A database with one run, which tests leave as it is."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ctypes.util
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import adbc_driver_postgresql
 import pytest
 from loads import load
 from server import Server, name_of
-from server import server as started
 
 from polargen.cli import main
 from polargen.database import Database
@@ -19,21 +17,6 @@ from polargen.database_set import verify_database
 from polargen.driver import VARIABLE
 
 (LIBRARY,) = Path(adbc_driver_postgresql.__file__).parent.glob("libadbc_driver_postgresql.*")
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    """A real server; loads are enabled."""
-    monkeypatch.setenv("MOCK_DATA_ENABLED", "true")
-    return started()
-
-
-@pytest.fixture
-def database(server: Server) -> Iterator[Database]:
-    """An empty database."""
-    made = server.new()
-    yield made
-    server.drop(made)
 
 
 def test_chosen_driver__loads_what_the_wheel_loads(

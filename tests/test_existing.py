@@ -12,7 +12,6 @@ import pytest
 from loads import load
 from runs import Made, run
 from server import PASSWORD, Server, name_of
-from server import server as started
 
 from polargen import ddl, existing
 from polargen.cli import main
@@ -192,13 +191,6 @@ def keys_of(mapping: existing.Mapping, offsets: Mapping[str, int] | None = None)
     every = all(item.key_kind == "uuid" for item in mapping.tables)
     used = tuple(offsets.items()) if offsets else ()
     return Keys(Base(2 if used else 1, None, used), mapping.uuid_tables, every)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    """A real server; loads are enabled."""
-    monkeypatch.setenv("MOCK_DATA_ENABLED", "true")
-    return started()
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import polars as pl
 import pytest
 from loads import at, load
 from runs import SCENARIOS, run
 from server import Server, name_of
-from server import server as started
 
 from polargen.blocks import blocks_of
 from polargen.database import Database
@@ -24,21 +22,6 @@ from polargen.errors import (
 )
 from polargen.runs import runs
 from polargen.schema import TABLES
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    """A real server; loads are enabled."""
-    monkeypatch.setenv("MOCK_DATA_ENABLED", "true")
-    return started()
-
-
-@pytest.fixture
-def database(server: Server) -> Iterator[Database]:
-    """An empty database."""
-    made = server.new()
-    yield made
-    server.drop(made)
 
 
 def schemas(server: Server, database: Database) -> list[str]:

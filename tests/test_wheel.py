@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from polargen import state
+
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., str]
 
@@ -48,11 +50,12 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     Path(site, "dependencies.pth").write_text("\n".join(sorted(here)) + "\n")
     empty = folder / "empty"
     empty.mkdir()
+    environment = {"PATH": "/usr/bin:/bin", state.HOME_VARIABLE: str(folder / "state")}
 
     def command(*args: str) -> str:
         done = subprocess.run(
             [str(folder / "venv/bin" / args[0]), *args[1:]],
-            capture_output=True, text=True, cwd=empty, env={"PATH": "/usr/bin:/bin"}, check=False,
+            capture_output=True, text=True, cwd=empty, env=environment, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

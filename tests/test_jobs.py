@@ -438,7 +438,7 @@ def test_a_job_s_process__rolls_back_however_often_it_is_told(home: Path, tmp_pa
 
     out = tmp_path / "out"
     options = RunOptions(format="parquet", out=str(out), workers=1)
-    asked = config(start="2022-01-01", end="2023-12-31", multiplier=20.0)
+    asked = config(start="2022-01-01", end="2023-12-31", multiplier=100.0)
     store = JobStore()
     add(store, request=request_of(asked, profile(), options), target=str(out))
     run = [sys.executable, "-m", "polargen.run_job", "job-00000001"]

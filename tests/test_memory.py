@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 from polargen.dataset import Dataset
 
 ROOT = Path(__file__).parent.parent
-LIMIT_BYTES = 600 * 2**20
+LIMIT_BYTES = 400 * 10**6
 SHORT = ("2024-01-01", "2024-02-29")
 # Days alike, so that the largest block is the same in both windows: that of a month of 31 days.
 FLAT = tuple(
@@ -48,8 +49,8 @@ def peaks(out: Path, window: tuple[str, str], workers: int) -> tuple[list[int], 
     while run.poll() is None:
         for process in [main, *_children(main)]:
             try:
-                seen[process.pid] = max(seen.get(process.pid, 0), process.memory_info().rss)
-            except psutil.NoSuchProcess:
+                seen[process.pid] = max(seen.get(process.pid, 0), peak_bytes(process))
+            except (psutil.NoSuchProcess, OSError):
                 continue
         time.sleep(0.01)
     assert run.returncode == 0, run.stderr.read() if run.stderr else ""
@@ -57,6 +58,16 @@ def peaks(out: Path, window: tuple[str, str], workers: int) -> tuple[list[int], 
     orchestrator = seen.pop(run.pid)
     largest = sorted(seen.values(), reverse=True)[:workers]
     return [*largest, orchestrator], rows
+
+
+def peak_bytes(process: psutil.Process) -> int:
+    """Return the largest resident memory so far; where the system keeps none, that of now."""
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+        if found:  # a process that has ended has none
+            return int(found[1]) << 10
+    return int(process.memory_info().rss)
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -69,7 +80,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_memory__of_every_process_is_small_and_flat(tmp_path: Path, workers: int) -> None:
-    """Under 600 MB, and within 10 % between 1.5 and 6 million rows."""
+    """Under 400 MB, and between 1.5 and 6 million rows within 20 %: the heap wears in."""
     small, few = peaks(tmp_path / "small", SHORT, workers)
     large, many = peaks(tmp_path / "large", LONG, workers)
     assert few > 1_200_000
@@ -77,5 +88,5 @@ def test_memory__of_every_process_is_small_and_flat(tmp_path: Path, workers: int
     used = [round(peak / 2**20) for peak in (*small, *large)]
     assert max(small + large) < LIMIT_BYTES, f"MB: {used}"
     working = slice(0, workers) if workers > 1 else slice(None)
-    assert max(large[working]) <= 1.10 * max(small[working]), f"MB: {used}"
+    assert max(large[working]) <= 1.20 * max(small[working]), f"MB: {used}"
     assert large[-1] <= 1.10 * small[-1], f"MB: {used}"
